@@ -1,0 +1,32 @@
+//! The types that all of pinchpoint shares, and that `result.json` is made of.
+//!
+//! Nothing here opens a file, reads a clock or starts a process: values in, values out.
+
+mod event;
+mod exit;
+mod factor;
+mod latency;
+mod metric;
+mod outcome;
+mod phase;
+mod quantity;
+mod result;
+mod table;
+mod trial;
+mod verdict;
+
+pub use event::{Event, RungPlan, Sink, Stage};
+pub use exit::ExitCode;
+pub use factor::{Factors, factor_text, factor_u64};
+pub use latency::Latency;
+pub use metric::{Direction, INTERVAL_METRICS, Metric, MetricValue, TRIAL_METRICS, Unit};
+pub use outcome::{Cause, Outcome};
+pub use phase::{PHASES, Phase};
+pub use quantity::{Quantity, group_thousands, human_duration, significant};
+pub use result::{
+    Environment, Limit, PlanFacts, ReadError, RunResult, RunStatus, SCHEMA_VERSION, Software,
+    Spread, Summary, Sweep, SweepPoint, Variant, VariantStatus,
+};
+pub use table::{Choice, Column, Generator, Method, SqlType, Table};
+pub use trial::{Crash, Gate, Interval, Ledger, Pace, PerRow, Trial, TrialStatus, WarmUp};
+pub use verdict::{Elimination, Prediction, Verdict};
