@@ -1,0 +1,232 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use pinchpoint_measure::Cause;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::acks::{Acks, OldestAck, oldest_of_last};
+use crate::counters::{Counters, Totals};
+use crate::histograms::Histograms;
+use crate::schedule::Schedule;
+use crate::thread::{Command, Settled, Setup, Slice, run};
+use crate::{Driver, DriverError, Seat};
+
+/// How much load, and in which rhythm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadSpec {
+    /// Virtual users: the most operations under way at once.
+    pub users: usize,
+    /// Threads to spread them over; never more than users.
+    pub threads: usize,
+    /// Closed load without a schedule, open load with one (in operations per second).
+    pub schedule: Option<Schedule>,
+    /// Seed of all that the users draw.
+    pub seed: u64,
+    /// Whether to remember when rows were acknowledged, for a crash after the trial.
+    pub keep_acks: bool,
+}
+
+/// Why load could not be driven.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The driver could not open its users.
+    #[error(transparent)]
+    Open(#[from] DriverError),
+    /// A load thread ended before its time.
+    #[error("a load thread ended before its time; this is a fault of pinchpoint's own")]
+    ThreadLost,
+    /// The operating system gave no thread.
+    #[error("a load thread could not be started: {0}")]
+    Spawn(#[from] std::io::Error),
+}
+
+/// Load under way. Dropping it ends the load without waiting for operations under way.
+#[derive(Debug)]
+pub struct Session {
+    threads: Vec<Thread>,
+    /// Empty sets, ready to be swapped in.
+    spare: Vec<Histograms>,
+    last: Vec<Mark>,
+}
+
+#[derive(Debug)]
+struct Thread {
+    commands: mpsc::UnboundedSender<Command>,
+    counters: Arc<Counters>,
+    handle: JoinHandle<()>,
+}
+
+/// Where a thread stood at the last rotation.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    at: Instant,
+    cpu: Duration,
+    totals: Totals,
+}
+
+/// What all threads recorded since the last rotation.
+#[derive(Debug)]
+pub struct Harvest {
+    /// Mean length of the slice over the threads.
+    pub elapsed: Duration,
+    /// CPU time of the load threads within it.
+    pub cpu: Duration,
+    /// Operations due and not begun, at its end.
+    pub backlog: u64,
+    /// What was counted within it.
+    pub totals: Totals,
+    /// Failures by cause.
+    pub errors: BTreeMap<Cause, u64>,
+}
+
+/// How the load came to rest.
+#[derive(Debug)]
+pub struct Rest {
+    /// Operations still under way when the grace was over: their outcome is not known.
+    pub abandoned: usize,
+    acks: Vec<Acks>,
+}
+
+impl Rest {
+    /// When the oldest of the last `rows` acknowledged rows was acknowledged; `None` when nothing
+    /// was remembered or `rows` is 0.
+    pub fn oldest_of_last(&self, rows: u64) -> Option<OldestAck> {
+        oldest_of_last(&self.acks, rows)
+    }
+}
+
+impl Session {
+    /// Opens the users on their threads; nothing runs before [`Session::start`].
+    pub async fn open<D: Driver>(driver: Arc<D>, spec: &LoadSpec) -> Result<Self, LoadError> {
+        let users = spec.users.max(1);
+        let count = spec.threads.clamp(1, users);
+        let mut threads = Vec::with_capacity(count);
+        let mut opened = Vec::with_capacity(count);
+        for thread in 0..count {
+            let (commands, inbox) = mpsc::unbounded_channel();
+            let (reply, answer) = oneshot::channel();
+            let counters = Arc::new(Counters::default());
+            let setup = Setup {
+                seat: Seat {
+                    thread,
+                    threads: count,
+                    users: users / count + usize::from(thread < users % count),
+                    all_users: users,
+                    seed: spec.seed ^ (thread as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
+                },
+                arrivals: spec.schedule.as_ref().map(|s| s.arrivals(thread, count)),
+                counters: counters.clone(),
+                keep_acks: spec.keep_acks,
+                commands: inbox,
+                opened: reply,
+            };
+            let driver = driver.clone();
+            let handle = std::thread::Builder::new()
+                .name(format!("load-{thread}"))
+                .spawn(move || run(driver.as_ref(), setup))?;
+            threads.push(Thread { commands, counters, handle });
+            opened.push(answer);
+        }
+        for answer in opened {
+            answer.await.map_err(|_| LoadError::ThreadLost)??;
+        }
+        let mark = Mark { at: Instant::now(), cpu: Duration::ZERO, totals: Totals::default() };
+        let spare = vec![Histograms::new(); count];
+        Ok(Self { threads, spare, last: vec![mark; count] })
+    }
+
+    /// Threads that drive the load.
+    pub fn threads(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Lets the users begin.
+    pub fn start(&self) {
+        let at = Instant::now();
+        for thread in &self.threads {
+            let _ = thread.commands.send(Command::Start(at));
+        }
+    }
+
+    /// What was done since the start. It reads counters only, and disturbs nothing.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for thread in &self.threads {
+            totals.add(&thread.counters.read());
+        }
+        totals
+    }
+
+    /// Ends a slice of time on every thread, and adds what was recorded in it to `into`.
+    pub async fn rotate(&mut self, into: &mut Histograms) -> Result<Harvest, LoadError> {
+        let mut answers = Vec::with_capacity(self.threads.len());
+        for thread in &self.threads {
+            let (reply, answer) = oneshot::channel();
+            let empty = self.spare.pop().unwrap_or_default();
+            thread
+                .commands
+                .send(Command::Rotate(Box::new(empty), reply))
+                .map_err(|_| LoadError::ThreadLost)?;
+            answers.push(answer);
+        }
+        let mut harvest = Harvest {
+            elapsed: Duration::ZERO,
+            cpu: Duration::ZERO,
+            backlog: 0,
+            totals: Totals::default(),
+            errors: BTreeMap::new(),
+        };
+        let mut elapsed = Duration::ZERO;
+        for (last, answer) in self.last.iter_mut().zip(answers) {
+            let slice: Slice = answer.await.map_err(|_| LoadError::ThreadLost)?;
+            elapsed += slice.at.saturating_duration_since(last.at);
+            harvest.cpu += slice.cpu.saturating_sub(last.cpu);
+            harvest.backlog += slice.backlog;
+            harvest.totals.add(&slice.totals.since(&last.totals));
+            *last = Mark { at: slice.at, cpu: slice.cpu, totals: slice.totals };
+            for (cause, count) in slice.errors {
+                *harvest.errors.entry(cause).or_default() += count;
+            }
+            into.add(&slice.histograms);
+            let mut emptied = slice.histograms;
+            emptied.reset();
+            self.spare.push(emptied);
+        }
+        harvest.elapsed = elapsed / u32::try_from(self.threads.len()).unwrap_or(1).max(1);
+        Ok(harvest)
+    }
+
+    /// Starts no more operations, and waits for those under way, for `grace` at most.
+    pub async fn settle(&mut self, grace: Duration) -> Result<Rest, LoadError> {
+        let mut answers = Vec::with_capacity(self.threads.len());
+        for thread in &self.threads {
+            let (reply, answer) = oneshot::channel();
+            thread
+                .commands
+                .send(Command::Settle(grace, reply))
+                .map_err(|_| LoadError::ThreadLost)?;
+            answers.push(answer);
+        }
+        let mut rest = Rest { abandoned: 0, acks: Vec::new() };
+        for answer in answers {
+            let settled: Settled = answer.await.map_err(|_| LoadError::ThreadLost)?;
+            rest.abandoned += settled.abandoned;
+            rest.acks.extend(settled.acks);
+        }
+        Ok(rest)
+    }
+
+    /// Closes the users and ends the threads. A thread whose users do not close in time is left.
+    pub async fn close(self) {
+        for thread in &self.threads {
+            let _ = thread.commands.send(Command::Close);
+        }
+        for thread in self.threads {
+            let handle = thread.handle;
+            // Joined off the runtime's thread: users may still exchange messages while they close.
+            let _ = tokio::task::spawn_blocking(move || handle.join()).await;
+        }
+    }
+}
