@@ -1,1 +1,22 @@
-//! TODO
+//! Measurements in, verdicts and predictions out.
+//!
+//! The analysis that people do by hand, made mechanical: the causes are looked at one by one, each
+//! with the figure that clears it or does not; the estimate is held against the measurement; and
+//! the next step gets its expected gain before it is taken. Nothing here opens a file, reads a
+//! clock or keeps state: values in, values out, whatever the values.
+
+mod gate;
+mod judge;
+mod machine;
+mod predict;
+mod reading;
+mod rule;
+#[cfg(test)]
+mod sample;
+mod verdict;
+
+pub use gate::gates;
+pub use judge::judge;
+pub use machine::Machine;
+pub use predict::predict;
+pub use verdict::verdict;

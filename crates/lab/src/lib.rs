@@ -1,1 +1,23 @@
-//! TODO
+//! Runs experiments: orders trials, emits events, writes `result.json`.
+//!
+//! The engine tells, others show: everything that happens is an [`Event`](pinchpoint_measure::Event)
+//! given to a [`Sink`](pinchpoint_measure::Sink). Nothing here prints.
+
+mod aftermath;
+mod bench;
+mod clock;
+mod directory;
+mod environment;
+mod error;
+mod figures;
+mod forecast;
+mod measuring;
+mod resolve;
+mod run;
+mod server;
+mod summary;
+mod sweep;
+mod trial;
+
+pub use error::LabError;
+pub use run::{Finished, Options, Target, run};

@@ -67,7 +67,7 @@ struct Mark {
 }
 
 /// What all threads recorded since the last rotation.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Harvest {
     /// Mean length of the slice over the threads.
     pub elapsed: Duration,
@@ -171,13 +171,7 @@ impl Session {
                 .map_err(|_| LoadError::ThreadLost)?;
             answers.push(answer);
         }
-        let mut harvest = Harvest {
-            elapsed: Duration::ZERO,
-            cpu: Duration::ZERO,
-            backlog: 0,
-            totals: Totals::default(),
-            errors: BTreeMap::new(),
-        };
+        let mut harvest = Harvest::default();
         let mut elapsed = Duration::ZERO;
         for (last, answer) in self.last.iter_mut().zip(answers) {
             let slice: Slice = answer.await.map_err(|_| LoadError::ThreadLost)?;

@@ -144,7 +144,7 @@ mod tests {
     }
 
     /// The coverage reached, nominal 0.95; the plain standard error would reach 0.74 at φ = 0.5
-    /// and 0.48 at φ = 0.8, whatever the length. Short and strongly correlated series fall short,
+    /// and 0.49 at φ = 0.8, whatever the length. Short and strongly correlated series fall short,
     /// and this table says by how much.
     #[test]
     fn coverage_on_correlated_series() {

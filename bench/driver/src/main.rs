@@ -1,0 +1,2 @@
+//! The benchmarks' own driver.
+fn main() {}

@@ -1,0 +1,198 @@
+use insta::assert_snapshot;
+use pinchpoint_measure::{Pace, Phase};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::judge;
+use crate::sample::{Sample, any_variant, spread};
+
+const N100: Machine = Machine { cpus: 4, fsync_us: None };
+const HERE: Machine = Machine { cpus: 2, fsync_us: Some(85.0) };
+
+/// pgbench on a 2-core machine, `PostgreSQL` 15: the base of the calibrated factors.
+mod measured {
+    use super::*;
+
+    pub(super) fn connect_each() -> Sample {
+        let phases = vec![
+            (Phase::Tcp, 0.05),
+            (Phase::Auth, 5.15),
+            (Phase::Execute, 0.724),
+            (Phase::Commit, 0.084),
+            (Phase::Disconnect, 0.03),
+        ];
+        let rows_per_s = 166.0;
+        Sample { phases, rows_per_s, cpu: 59.0, client_us_per_op: 2750.0, ..Sample::rung_1() }
+    }
+
+    pub(super) fn one() -> Sample {
+        let phases = vec![(Phase::Execute, 0.068), (Phase::Commit, 0.084)];
+        let rows_per_s = 6_559.0;
+        Sample { phases, rows_per_s, cpu: 31.0, client_us_per_op: 17.0, ..Sample::rung_2() }
+    }
+
+    pub(super) fn batch_100() -> Sample {
+        let phases = vec![(Phase::Execute, 30.0), (Phase::Commit, 0.6)];
+        let rows_per_s = 161_480.0;
+        let method = "executemany";
+        Sample { phases, rows_per_s, method, batch: 100, cpu: 96.0, ..Sample::rung_2b() }
+    }
+}
+
+fn check(from: &Sample, to: &Sample, machine: &Machine) -> Prediction {
+    predict(&from.variant(), &to.factors(), "", machine, None).unwrap()
+}
+
+fn text(prediction: &Prediction) -> String {
+    let [lo, hi] = prediction.range_per_s;
+    format!("{}: {lo:.0}–{hi:.0}/s, because {}", prediction.lever, prediction.basis)
+}
+
+#[test]
+fn the_documents_pool() {
+    let prediction = check(&Sample::rung_1(), &Sample::rung_2(), &N100);
+    assert_snapshot!(text(&prediction), @r#"
+    pool: 150–307/s, because 15.0 ms − 10.0 ms of connection set-up leaves 5.00 ms an operation, down to 3.25 ms where a fresh backend's first statement is slower than its later ones
+    "#);
+    let [lo, hi] = prediction.range_per_s;
+    assert!(lo < 200.0 && 200.0 < hi);
+    assert!(judge(&prediction, &spread(175.0, None)));
+}
+
+#[test]
+fn what_was_measured_holds_and_ranges_stay_useful() {
+    let many = Sample { users: 50, ..measured::one() };
+    let asynchronous = |sample: Sample| Sample { sync: "off", ..sample };
+    let unnest = Sample { users: 2, method: "unnest", batch: 500, ..measured::batch_100() };
+    let copy = Sample { users: 4, method: "copy", batch: 5_000, ..measured::batch_100() };
+    for (from, to, measured_per_s, widest) in [
+        (measured::connect_each(), measured::one(), 6_559.0, 6.5),
+        (measured::connect_each(), measured::one(), 5_377.0, 6.5),
+        (measured::one(), many.clone(), 31_740.0, 2.5),
+        (measured::one(), Sample { users: 16, ..measured::one() }, 28_793.0, 3.0),
+        (measured::one(), asynchronous(measured::one()), 14_766.0, 2.5),
+        (Sample::rung_2b(), asynchronous(Sample::rung_2b()), 52_496.0, 2.5),
+        (Sample::rung_2b(), measured::batch_100(), 161_480.0, 3.5),
+        (measured::batch_100(), Sample { batch: 500, ..measured::batch_100() }, 170_000.0, 2.0),
+        (measured::batch_100(), unnest, 400_000.0, 4.5),
+        (measured::batch_100(), copy, 650_000.0, 4.5),
+    ] {
+        let prediction = check(&from, &to, &HERE);
+        let [lo, hi] = prediction.range_per_s;
+        assert!(
+            judge(&prediction, &spread(measured_per_s, None)),
+            "{measured_per_s}: {}",
+            text(&prediction)
+        );
+        println!("{measured_per_s}: {}", text(&prediction));
+        assert!(hi / lo <= widest, "{:.2} wide: {}", hi / lo, text(&prediction));
+    }
+}
+
+#[test]
+fn the_null_rung_is_a_ceiling_unless_it_is_not_comparable() {
+    let (from, to) = (Sample::rung_2b().variant(), measured::batch_100().factors());
+    let with = |ceiling| predict(&from, &to, "batch", &HERE, Some(ceiling)).unwrap();
+    let free = predict(&from, &to, "batch", &HERE, None).unwrap();
+    assert!(with(200_000.0).range_per_s[1] <= 200_000.0);
+    assert!(with(200_000.0).basis.ends_with("no more than the rung that writes nothing"));
+    for ceiling in [20_000.0, f64::NAN, 0.0, -1.0, f64::INFINITY] {
+        assert_eq!(with(ceiling), free);
+    }
+}
+
+#[test]
+fn where_nothing_honest_can_be_said_nothing_is() {
+    let rung_2 = Sample::rung_2();
+    let none = |from: &Variant, to: &Factors| predict(from, to, "x", &HERE, None).is_none();
+    let variant = rung_2.variant();
+    assert!(none(&variant, &rung_2.factors()), "nothing differs");
+    assert!(none(&variant, &Sample::rung_1().factors()), "to fresh connections");
+    let mut to = rung_2.factors();
+    to.insert("write".to_owned(), json!(false));
+    assert!(none(&variant, &to), "the null rung");
+    let mut to = Sample::rung_2b().factors();
+    to.insert("method".to_owned(), json!("carrier pigeon"));
+    assert!(none(&variant, &to), "unknown method");
+    let mut paced = variant.clone();
+    for trial in &mut paced.trials {
+        trial.pace = Pace::Open { target_per_s: 200.0, poisson: false };
+    }
+    assert!(none(&paced, &Sample::rung_2b().factors()), "a schedule sets the throughput");
+    let mut blind = variant.clone();
+    for trial in &mut blind.trials {
+        trial.cpu_percent = None;
+    }
+    assert!(none(&blind, &Sample::rung_2b().factors()), "CPU not measured");
+    let weaker = Sample { sync: "off", ..rung_2.clone() };
+    assert!(none(&weaker.variant(), &rung_2.factors()), "the flush was not seen");
+}
+
+#[test]
+fn a_pool_that_is_larger_than_its_users_changes_nothing() {
+    let larger = Sample { pool: 200, ..Sample::rung_2b() };
+    assert_eq!(predict(&Sample::rung_2b().variant(), &larger.factors(), "pool", &HERE, None), None);
+}
+
+#[test]
+fn a_sweep_that_holds_the_present_size_is_no_change() {
+    let sample = measured::batch_100();
+    let mut to = Sample { sync: "off", ..sample.clone() }.factors();
+    to.insert("batch".to_owned(), json!([10, 100, 1000]));
+    let prediction = predict(&sample.variant(), &to, "", &HERE, None).unwrap();
+    assert_eq!(prediction.lever, "synchronous_commit");
+    to.insert("batch".to_owned(), json!([500, 1000, 5000]));
+    assert_eq!(predict(&sample.variant(), &to, "", &HERE, None).unwrap().lever, "batch");
+}
+
+fn any_target() -> impl Strategy<Value = Factors> {
+    let method = prop::sample::select(vec!["insert", "executemany", "unnest", "copy"]);
+    (
+        0..u32::MAX,
+        0..300_u32,
+        prop_oneof![Just(0), Just(1), 1..1_000_000_u32],
+        method,
+        any::<bool>(),
+    )
+        .prop_map(|(users, pool, batch, method, sync)| {
+            let sync = if sync { "on" } else { "off" };
+            Sample { users, pool, batch, method, sync, ..Sample::rung_2() }.factors()
+        })
+}
+
+proptest! {
+    #[test]
+    fn ranges_are_finite_and_ordered(
+        from in any_variant(), to in any_target(), cpus in 0..200_u32, fsync in any::<f64>(), ceiling in any::<f64>(),
+    ) {
+        let machine = Machine { cpus, fsync_us: Some(fsync) };
+        if let Some(prediction) = predict(&from, &to, "", &machine, Some(ceiling)) {
+            let [lo, hi] = prediction.range_per_s;
+            prop_assert!(lo.is_finite() && hi.is_finite() && 0.0 < lo && lo <= hi, "{lo} {hi}");
+            prop_assert!(!prediction.basis.contains("NaN"), "{}", prediction.basis);
+        }
+    }
+
+    #[test]
+    fn twice_the_time_is_half_the_throughput(from in Sample::any(), to in any_target()) {
+        let slow = Machine { fsync_us: HERE.fsync_us.map(|us| us * 2.0), ..HERE };
+        let one = predict(&from.variant(), &to, "", &HERE, None);
+        let two = predict(&from.slower(2.0).variant(), &to, "", &slow, None);
+        prop_assert_eq!(one.is_some(), two.is_some());
+        if let (Some(one), Some(two)) = (one, two) {
+            for end in 0..2 {
+                let ratio = one.range_per_s[end] / two.range_per_s[end];
+                prop_assert!((ratio - 2.0).abs() < 1e-6, "{ratio}: {} {}", one.basis, two.basis);
+            }
+        }
+    }
+
+    #[test]
+    fn an_explicit_name_changes_only_the_name(from in Sample::any(), to in any_target()) {
+        let derived = predict(&from.variant(), &to, "", &HERE, None);
+        let named = predict(&from.variant(), &to, "hope", &HERE, None);
+        prop_assert_eq!(derived.map(|p| p.range_per_s), named.as_ref().map(|p| p.range_per_s));
+        prop_assert!(named.is_none_or(|p| p.lever == "hope"));
+    }
+}

@@ -1,0 +1,98 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pinchpoint_load::{LoadError, LoadSpec, Process, Ramp, Schedule, Session};
+use pinchpoint_plan::{Connection, Experiment, Pace};
+use pinchpoint_sql::{ConnectionSpec, WriteDriver, WriteSpec};
+use pinchpoint_stack::Cancel;
+
+use crate::error::LabError;
+use crate::resolve::Settled;
+use crate::server::Server;
+
+/// Opens the load of a rung on a server: connections made, nothing running yet.
+pub(crate) async fn open(
+    server: &Server,
+    experiment: &Experiment,
+    rung: &Settled,
+    seed: u64,
+    schedule: Option<Schedule>,
+    cancel: &Cancel,
+) -> Result<Session, LabError> {
+    let spec = WriteSpec {
+        dsn: server.dsn().clone(),
+        schema: Some(server.schema().to_owned()),
+        table: experiment.table.clone(),
+        method: rung.method,
+        batch: rung.batch,
+        synchronous_commit: Some(rung.synchronous_commit),
+        write: rung.write,
+        connection: match rung.connection {
+            Connection::PerOperation => ConnectionSpec::PerOperation,
+            Connection::Pool { min, max, timeout } => ConnectionSpec::Pool { min, max, timeout },
+        },
+    };
+    let driver = WriteDriver::new(spec).map_err(|e| LabError::Unsuitable(e.to_string()))?;
+    let load = LoadSpec {
+        users: rung.concurrency as usize,
+        threads: threads(experiment, rung),
+        schedule,
+        seed,
+        keep_acks: rung.crash,
+    };
+    tokio::select! {
+        session = Session::open(Arc::new(driver), &load) => Ok(session.map_err(LabError::from)?),
+        () = cancelled(cancel) => Err(LabError::Interrupted),
+    }
+}
+
+/// Load threads of a rung: one a core, but none without a user or a connection.
+pub(crate) fn threads(experiment: &Experiment, rung: &Settled) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let wanted = experiment.load.threads.map_or(cores, |n| n as usize);
+    let connections = match rung.connection {
+        Connection::PerOperation => usize::MAX,
+        Connection::Pool { max, .. } => max as usize,
+    };
+    wanted.min(rung.concurrency as usize).min(connections).max(1)
+}
+
+/// The schedule of a rung in operations per second; none when it runs flat out.
+pub(crate) fn schedule(experiment: &Experiment, batch: u32, seed: u64) -> Option<Schedule> {
+    let process =
+        if experiment.load.poisson { Process::Poisson { seed } } else { Process::Constant };
+    let rows = f64::from(batch.max(1));
+    match &experiment.load.pace {
+        Pace::FlatOut => None,
+        Pace::Rate { per_s } => Some(Schedule::at_rate(per_s / rows, process)),
+        Pace::Stages(stages) => {
+            let ramps: Vec<Ramp> = stages
+                .iter()
+                .map(|s| Ramp { duration: s.duration, target_per_s: s.target_per_s / rows })
+                .collect();
+            Some(Schedule::stages(0.0, &ramps, process))
+        }
+    }
+}
+
+/// Resolves when the user has asked to stop.
+pub(crate) async fn cancelled(cancel: &Cancel) {
+    while !cancel.is_cancelled() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits for the load to come to rest. How long is bounded; after a cancellation, tightly.
+pub(crate) fn settle_grace(cancel: &Cancel) -> Duration {
+    if cancel.is_cancelled() { Duration::from_millis(300) } else { Duration::from_secs(10) }
+}
+
+/// Whether the load could not be opened for a reason that concerns this rung only.
+pub(crate) fn concerns_rung(error: &LabError) -> bool {
+    matches!(error, LabError::Load(LoadError::Open(_)))
+}
+
+/// Seconds between two instants, for the age of a row.
+pub(crate) fn age_ms(at: Instant, now: Instant) -> f64 {
+    now.saturating_duration_since(at).as_secs_f64() * 1000.0
+}

@@ -1,0 +1,53 @@
+use std::path::Path;
+
+use pinchpoint_measure::Environment;
+use pinchpoint_observe::{filesystem, fsync_probe, machine};
+
+use crate::error::LabError;
+use crate::server::Server;
+
+/// Where the run takes place, as results hold it.
+pub(crate) async fn describe(server: &mut Server) -> Result<Environment, LabError> {
+    let machine = machine();
+    let data = server.data_directory().map(Path::to_owned);
+    Ok(Environment {
+        kernel: machine.kernel,
+        cpu_model: machine.cpu_model,
+        cpus: machine.cpus,
+        memory_bytes: machine.memory_bytes,
+        steal_share: None,
+        filesystem: data.as_deref().and_then(filesystem),
+        fsync_us: data
+            .as_deref()
+            .and_then(|dir| fsync_probe(dir.parent().unwrap_or(dir)).ok())
+            .map(|d| d.as_secs_f64() * 1e6),
+        software: vec![server.software().await?],
+        limits: server.limits(),
+    })
+}
+
+/// What in the environment makes figures mean less than they seem to.
+pub(crate) fn warnings(environment: &Environment) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if environment.filesystem.as_deref() == Some("tmpfs") {
+        warnings.push(
+            "the data directory is on a tmpfs, where a flush to disk costs nothing; durable rungs \
+             look faster than they are"
+                .to_owned(),
+        );
+    }
+    for software in &environment.software {
+        for setting in ["fsync", "full_page_writes"] {
+            if software.settings.get(setting).is_some_and(|v| v == "off") {
+                warnings.push(format!(
+                    "{setting} is off: no rung of this run is durable, and a crash of the machine \
+                     may destroy the data"
+                ));
+            }
+        }
+    }
+    for limit in environment.limits.iter().filter(|l| !l.in_force) {
+        warnings.push(format!("limit not set: {} {} ({})", limit.name, limit.asked, limit.how));
+    }
+    warnings
+}

@@ -1,0 +1,446 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use pinchpoint_measure::{
+    Event, PlanFacts, RunResult, RunStatus, RungPlan, SCHEMA_VERSION, Sink, Stage, Sweep, Variant,
+    VariantStatus,
+};
+use pinchpoint_observe::CpuSampler;
+use pinchpoint_plan::{Batch, Experiment, Pace, WarmUp};
+use pinchpoint_stack::{Cancel, Helper, Installation, Postgres, PostgresOptions};
+
+use crate::directory::ResultDirectory;
+use crate::error::LabError;
+use crate::resolve::{Settled, planned_factors, settle, sweep_owner};
+use crate::server::Server;
+use crate::trial::TrialRun;
+use crate::{bench, clock, environment, forecast, summary, sweep};
+
+/// Where and on what an experiment is run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The result directory; `results/<experiment>-<time>` when absent.
+    pub directory: Option<PathBuf>,
+    /// The server.
+    pub target: Target,
+}
+
+/// The server that an experiment is run on.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// A private one, started and removed by us.
+    Managed {
+        /// Its programs.
+        installation: Installation,
+        /// Our own executable, which prepares and guards child processes.
+        helper: Helper,
+    },
+    /// Somebody else's; only a schema of our own is made in it and dropped again.
+    External {
+        /// Where it is.
+        dsn: String,
+    },
+}
+
+/// A run that has ended, well or not; its result is on disk.
+#[derive(Debug)]
+pub struct Finished {
+    /// What `result.json` holds.
+    pub result: RunResult,
+    /// Where it is.
+    pub directory: PathBuf,
+    /// Why the run did not complete.
+    pub error: Option<LabError>,
+}
+
+/// Runs an experiment: opens the result directory, brings up the server, climbs the rungs, removes
+/// the server. An error means that nothing was started; later failures are in [`Finished`].
+pub fn run(
+    experiment: &Experiment,
+    options: &Options,
+    sink: &mut dyn Sink,
+    cancel: &Cancel,
+) -> Result<Finished, LabError> {
+    let directory = ResultDirectory::create(options.directory.as_deref(), &experiment.name)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(LabError::Runtime)?;
+    let mut run = Run::new(experiment, directory, sink, cancel);
+    let error = runtime.block_on(run.climb(options)).err();
+    run.finish(error)
+}
+
+/// A run under way.
+struct Run<'a> {
+    experiment: &'a Experiment,
+    directory: ResultDirectory,
+    sink: &'a mut dyn Sink,
+    cancel: &'a Cancel,
+    result: RunResult,
+    swept: BTreeMap<String, u32>,
+    settled: BTreeMap<usize, Settled>,
+    steal: CpuSampler,
+    /// What trials took on average beyond their measured part, to say how long the rest will take.
+    overhead: Overhead,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        experiment: &'a Experiment,
+        directory: ResultDirectory,
+        sink: &'a mut dyn Sink,
+        cancel: &'a Cancel,
+    ) -> Self {
+        let mut steal = CpuSampler::new();
+        steal.sample();
+        Self {
+            experiment,
+            directory,
+            sink,
+            cancel,
+            result: blank_result(experiment),
+            swept: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            steal,
+            overhead: Overhead::new(),
+        }
+    }
+
+    async fn climb(&mut self, options: &Options) -> Result<(), LabError> {
+        self.announce();
+        self.directory.write_result(&self.result)?;
+        let mut server = self.bring_up(&options.target).await?;
+        let climbed = self.climb_on(&mut server).await;
+        match server.close().await {
+            Ok(Some(log)) => self.directory.keep_log("postgres.log", &log),
+            Ok(None) => (),
+            Err(left) => self.warn(left),
+        }
+        climbed
+    }
+
+    async fn climb_on(&mut self, server: &mut Server) -> Result<(), LabError> {
+        server.make_table(&self.experiment.table).await?;
+        self.result.environment = environment::describe(server).await?;
+        for warning in environment::warnings(&self.result.environment) {
+            self.warn(warning);
+        }
+        self.sweep(server).await?;
+        for number in 1..=self.experiment.load.trials {
+            for rung in 0..self.experiment.rungs.len() {
+                self.trial(server, rung, number).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn bring_up(&mut self, target: &Target) -> Result<Server, LabError> {
+        let began = Instant::now();
+        let (what, server) = match target {
+            Target::Managed { installation, helper } => {
+                let what = format!("PostgreSQL {}", installation.version);
+                self.tell(&Event::StackStarting { what: what.clone() });
+                let plan = &self.experiment.postgres;
+                let postgres = Postgres::start(
+                    helper,
+                    &PostgresOptions {
+                        installation: installation.clone(),
+                        settings: plan.settings.clone(),
+                        cpus: plan.cpus,
+                        memory_bytes: plan.memory_bytes,
+                        port: plan.port,
+                        base_dir: None,
+                    },
+                    self.cancel,
+                )?;
+                (what, Server::managed(postgres, self.experiment).await?)
+            }
+            Target::External { dsn } => {
+                let what = "external PostgreSQL".to_owned();
+                self.tell(&Event::StackStarting { what: what.clone() });
+                (what, Server::external(dsn, self.experiment, fresh_seed()).await?)
+            }
+        };
+        self.tell(&Event::StackReady { what, ready_s: began.elapsed().as_secs_f64() });
+        Ok(server)
+    }
+
+    /// Sweeps batch sizes, so that methods are ranked at their best.
+    async fn sweep(&mut self, server: &mut Server) -> Result<(), LabError> {
+        let experiment = self.experiment;
+        for rung in &experiment.rungs {
+            let Batch::Sweep(sizes) = &rung.batch else { continue };
+            let owner = sweep_owner(rung).to_owned();
+            let owned_elsewhere =
+                owner != rung.name && experiment.rungs.iter().any(|r| r.name == owner);
+            if rung.like == Some(pinchpoint_plan::Like::Best) || owned_elsewhere {
+                continue;
+            }
+            let mut points = Vec::with_capacity(sizes.len());
+            for size in sizes {
+                let swept = BTreeMap::from([(rung.name.clone(), *size)]);
+                let Ok(at_size) = settle(rung, experiment, &swept, &self.result) else { continue };
+                let at_size = Settled { crash: false, ..at_size };
+                let length = sweep_length(experiment);
+                let seed = self.result.plan.seed;
+                let point =
+                    sweep::measure(server, experiment, &at_size, seed, length, self.cancel).await?;
+                if let Some(point) = point {
+                    self.tell(&Event::SweepPoint { variant: rung.name.clone(), point });
+                    points.push(point);
+                }
+            }
+            let Some(batch) = sweep::choose(&points) else { continue };
+            self.swept.insert(rung.name.clone(), u32::try_from(batch).unwrap_or(u32::MAX));
+            self.tell(&Event::SweepEnded { variant: rung.name.clone(), batch });
+            let variant = rung.name.clone();
+            self.result.sweeps.push(Sweep { variant, points, chosen_batch: batch });
+            self.directory.write_result(&self.result)?;
+        }
+        Ok(())
+    }
+
+    async fn trial(
+        &mut self,
+        server: &mut Server,
+        index: usize,
+        number: u32,
+    ) -> Result<(), LabError> {
+        if self.cancel.is_cancelled() {
+            return Err(LabError::Interrupted);
+        }
+        let Some(settled) = self.settled(index) else { return Ok(()) };
+        let variant = self.experiment.rungs[index].name.clone();
+        self.tell(&Event::TrialStarted {
+            variant: variant.clone(),
+            trial: number,
+            trials: self.experiment.load.trials,
+            factors: settled.factors(),
+        });
+        let began = Instant::now();
+        let log = self.directory.histogram_log(&variant, number)?;
+        let run = TrialRun {
+            server,
+            experiment: self.experiment,
+            variant: &variant,
+            rung: &settled,
+            number,
+            seed: self.result.plan.seed.wrapping_add(u64::from(number) << 32).wrapping_add(index as u64),
+            log,
+            cancel: self.cancel,
+            left_after_s: self.left_after_s(index, number),
+        };
+        let (sink, directory) = (&mut *self.sink, &mut self.directory);
+        let trial = run
+            .run(&mut |event| {
+                directory.keep_event(event);
+                sink.event(event);
+            })
+            .await?;
+        self.overhead.saw(began.elapsed(), trial.duration_s);
+        self.keep(index, trial)
+    }
+
+    /// Takes a trial into the result, and writes it.
+    fn keep(&mut self, index: usize, trial: pinchpoint_measure::Trial) -> Result<(), LabError> {
+        let interrupted = trial.status == pinchpoint_measure::TrialStatus::Interrupted;
+        let variant = &mut self.result.variants[index];
+        variant.trials.push(trial.clone());
+        summary::update(variant);
+        let name = variant.name.clone();
+        self.tell(&Event::TrialEnded { variant: name, trial: Box::new(trial) });
+        for event in forecast::after_trial(&mut self.result, self.experiment, &self.settled, index) {
+            self.tell(&event);
+        }
+        self.directory.write_result(&self.result)?;
+        if interrupted { Err(LabError::Interrupted) } else { Ok(()) }
+    }
+
+    /// What a rung runs with; settled in its first trial and kept, so that trials are alike.
+    fn settled(&mut self, index: usize) -> Option<Settled> {
+        if let Some(settled) = self.settled.get(&index) {
+            return Some(settled.clone());
+        }
+        let rung = &self.experiment.rungs[index];
+        match settle(rung, self.experiment, &self.swept, &self.result) {
+            Ok(settled) => {
+                self.result.variants[index].factors = settled.factors();
+                self.settled.insert(index, settled.clone());
+                Some(settled)
+            }
+            Err(reason) => {
+                let variant = &mut self.result.variants[index];
+                if variant.status != VariantStatus::Skipped {
+                    variant.status = VariantStatus::Skipped;
+                    variant.reason = Some(reason.clone());
+                    let variant = rung.name.clone();
+                    self.tell(&Event::VariantSkipped { variant, reason });
+                }
+                None
+            }
+        }
+    }
+
+    fn announce(&mut self) {
+        let load = &self.experiment.load;
+        let event = Event::RunStarted {
+            experiment: self.experiment.name.clone(),
+            rungs: self
+                .experiment
+                .rungs
+                .iter()
+                .map(|r| RungPlan { name: r.name.clone(), title: r.title.clone() })
+                .collect(),
+            trials: load.trials,
+            expected_s: self.expected_s(),
+            directory: self.directory.path().display().to_string(),
+        };
+        self.tell(&event);
+    }
+
+    /// About how long the whole run takes.
+    fn expected_s(&self) -> f64 {
+        let trials = self.experiment.rungs.len() as f64 * f64::from(self.experiment.load.trials);
+        let points: usize = self
+            .experiment
+            .rungs
+            .iter()
+            .filter_map(|r| match (&r.batch, &r.like) {
+                (Batch::Sweep(sizes), None) => Some(sizes.len()),
+                _ => None,
+            })
+            .sum();
+        let point_s = sweep_length(self.experiment).as_secs_f64() + 0.6;
+        2.0 + points as f64 * point_s + trials * self.trial_s()
+    }
+
+    fn trial_s(&self) -> f64 {
+        self.experiment.load.duration.as_secs_f64() + self.overhead.mean_s(self.experiment)
+    }
+
+    fn left_after_s(&self, index: usize, number: u32) -> f64 {
+        let rungs = self.experiment.rungs.len();
+        let rounds_left = f64::from(self.experiment.load.trials - number);
+        let left = (rungs - index - 1) as f64 + rounds_left * rungs as f64;
+        left * self.trial_s()
+    }
+
+    fn tell(&mut self, event: &Event) {
+        self.directory.keep_event(event);
+        self.sink.event(event);
+    }
+
+    fn warn(&mut self, text: String) {
+        self.tell(&Event::Warning { text: text.clone() });
+        self.result.warnings.push(text);
+    }
+
+    /// Writes the last word.
+    fn finish(mut self, error: Option<LabError>) -> Result<Finished, LabError> {
+        self.result.status = match &error {
+            None => RunStatus::Complete,
+            Some(LabError::Interrupted) => RunStatus::Interrupted,
+            Some(LabError::Stack(e)) if e.is_cancelled() => RunStatus::Interrupted,
+            Some(_) => RunStatus::Failed,
+        };
+        self.result.reason = error.as_ref().map(ToString::to_string);
+        self.result.finished_at = Some(clock::timestamp(SystemTime::now()));
+        self.result.environment.steal_share = self.steal.sample().map(|cpu| cpu.steal_share);
+        for event in forecast::after_run(&mut self.result, self.experiment) {
+            self.tell(&event);
+        }
+        self.directory.write_result(&self.result)?;
+        self.tell(&Event::RunEnded { status: self.result.status });
+        Ok(Finished { directory: self.directory.path().to_owned(), result: self.result, error })
+    }
+}
+
+/// What trials take beyond their measured part.
+struct Overhead {
+    total: Duration,
+    trials: u32,
+}
+
+impl Overhead {
+    const fn new() -> Self {
+        Self { total: Duration::ZERO, trials: 0 }
+    }
+
+    fn saw(&mut self, took: Duration, measured_s: f64) {
+        self.total += took.saturating_sub(Duration::from_secs_f64(measured_s.max(0.0)));
+        self.trials += 1;
+    }
+
+    /// The mean so far, or a guess: a warm-up, emptying the table, counting it.
+    fn mean_s(&self, experiment: &Experiment) -> f64 {
+        if self.trials > 0 {
+            return self.total.as_secs_f64() / f64::from(self.trials);
+        }
+        0.5 + match experiment.load.warmup {
+            WarmUp::Fixed(length) => length.as_secs_f64(),
+            WarmUp::Auto { .. } => 1.5,
+        }
+    }
+}
+
+/// A sweep's points are short: they only rank sizes that differ by far.
+fn sweep_length(experiment: &Experiment) -> Duration {
+    (experiment.load.duration / 4).clamp(Duration::from_millis(300), Duration::from_secs(1))
+}
+
+fn fresh_seed() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    since.as_nanos() as u64 ^ (u64::from(std::process::id()) << 32)
+}
+
+fn blank_result(experiment: &Experiment) -> RunResult {
+    let load = &experiment.load;
+    RunResult {
+        schema_version: SCHEMA_VERSION,
+        pinchpoint_version: env!("CARGO_PKG_VERSION").to_owned(),
+        experiment: experiment.name.clone(),
+        description: experiment.description.clone(),
+        started_at: clock::timestamp(SystemTime::now()),
+        finished_at: None,
+        status: RunStatus::Running,
+        reason: None,
+        environment: Default::default(),
+        plan: PlanFacts {
+            duration_s: load.duration.as_secs_f64(),
+            warmup: match load.warmup {
+                WarmUp::Auto { at_most } => format!("auto, at most {} s", at_most.as_secs_f64()),
+                WarmUp::Fixed(length) => format!("{} s", length.as_secs_f64()),
+            },
+            trials: load.trials,
+            interval_s: load.interval.as_secs_f64(),
+            target_per_s: match &load.pace {
+                Pace::Rate { per_s } => Some(*per_s),
+                Pace::FlatOut | Pace::Stages(_) => None,
+            },
+            seed: load.seed.unwrap_or_else(fresh_seed),
+            load_threads: load.threads.unwrap_or_else(|| {
+                std::thread::available_parallelism().map_or(1, |n| n.get() as u32)
+            }),
+            experiment_file: experiment.source.clone(),
+        },
+        sweeps: Vec::new(),
+        variants: experiment.rungs.iter().map(blank_variant).collect(),
+        warnings: Vec::new(),
+    }
+}
+
+fn blank_variant(rung: &pinchpoint_plan::Rung) -> Variant {
+    Variant {
+        name: rung.name.clone(),
+        title: rung.title.clone(),
+        factors: planned_factors(rung),
+        status: VariantStatus::Pending,
+        reason: None,
+        trials: Vec::new(),
+        summary: None,
+        verdict: None,
+        prediction: None,
+    }
+}

@@ -1,0 +1,177 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  pinchpoint run ladder                     climb the write ladder on a private PostgreSQL
+  pinchpoint run ladder --rungs 1,2,2-B --duration 5s
+  pinchpoint run ladder --target-tps 200    at 200 rows/s instead of flat out
+  pinchpoint list --show ladder > mine.toml && pinchpoint run mine.toml
+  pinchpoint run ladder --dsn postgresql://me@db.example/test
+  pinchpoint doctor                         what pinchpoint finds on this machine
+
+Exit codes:
+  0    everything ran
+  1    the run failed, or a trial's figures cannot be true
+  2    bad command line or experiment file; nothing was started
+  70   a fault of pinchpoint's own; please report it
+  99   the run was fine and a threshold was missed
+  130  stopped by Ctrl-C or SIGTERM; what was measured is on disk";
+
+/// Finds what limits a PostgreSQL-backed service, and proves the fix.
+#[derive(Debug, Parser)]
+#[command(name = "pinchpoint", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run an experiment: one that ships inside (see `list`), or a file of your own.
+    Run(RunArgs),
+    /// List the experiments that ship inside, or print one to start your own from.
+    List(ListArgs),
+    /// Show what pinchpoint finds on this machine: PostgreSQL, limits, disk.
+    Doctor(DoctorArgs),
+    /// Make a result's derived files again from its `result.json`, byte for byte.
+    Report(ReportArgs),
+    /// Start a private PostgreSQL, print its DSN, and remove it at the end.
+    Postgres(PostgresArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pinchpoint run ladder --duration 3s --trials 3
+  pinchpoint run ladder --rungs 2-B --target-tps 2000 --arrivals poisson
+  pinchpoint run mine.toml --out results/before --json > before.json
+
+What a rung does, and every default, stands in the experiment file: `pinchpoint list --show ladder`.")]
+pub(crate) struct RunArgs {
+    /// Name of an experiment that ships inside, or path of a TOML file.
+    #[arg(value_name = "EXPERIMENT|FILE.toml")]
+    pub(crate) experiment: String,
+
+    /// Measured time of each trial, such as 500ms, 10s, 2min [default: the experiment's; ladder: 10s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+
+    /// Time before each trial that is not measured: `auto` (until steady) or a time [default: auto]
+    #[arg(long, value_name = "auto|TIME")]
+    pub(crate) warmup: Option<String>,
+
+    /// Trials of each rung, interleaved with those of the others [default: the experiment's; ladder: 3]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) trials: Option<u32>,
+
+    /// Run only these rungs, by name and in the experiment's order [default: all]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub(crate) rungs: Option<Vec<String>>,
+
+    /// Rows per second to ask for, each rung; latency then counts from the intended start [default: flat out]
+    #[arg(long, value_name = "ROWS/S")]
+    pub(crate) target_tps: Option<f64>,
+
+    /// Gaps between intended starts under --target-tps [default: the experiment's; ladder: constant]
+    #[arg(long, value_enum, value_name = "SHAPE")]
+    pub(crate) arrivals: Option<Arrivals>,
+
+    /// Seed of all that is random: rows, Poisson gaps [default: from the clock; it is in the result]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+
+    /// Directory for the result; must not hold one already [default: results/<experiment>-<UTC time>]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Use this PostgreSQL instead of a private one; only a schema of our own is made, and dropped.
+    /// A password may come from PGPASSWORD instead of the URL.
+    #[arg(long, value_name = "URL", conflicts_with = "pg_bin")]
+    pub(crate) dsn: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) search: SearchArgs,
+
+    /// Print `result.json` to standard output instead of the table.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Show no progress.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// How random the gaps between operations are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Arrivals {
+    /// Even gaps.
+    Constant,
+    /// Exponential gaps, as independent users make them.
+    Poisson,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SearchArgs {
+    /// Directory with PostgreSQL's server programs [default: newest found; see `doctor`]
+    #[arg(long, value_name = "DIR", env = "PINCHPOINT_PG_BIN")]
+    pub(crate) pg_bin: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Print this experiment's file.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) show: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) search: SearchArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// A result directory, made by `run`.
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pinchpoint postgres                                  until Ctrl-C
+  pinchpoint postgres --set shared_buffers=1GB --cpus 0.5 --memory 512MB
+  psql \"$(pinchpoint postgres | head -1)\"             in a second terminal, paste the line instead")]
+pub(crate) struct PostgresArgs {
+    #[command(flatten)]
+    pub(crate) search: SearchArgs,
+
+    /// A server setting; may be given several times.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(crate) settings: Vec<String>,
+
+    /// CPUs that the server may use, such as 0.5 [default: all]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) cpus: Option<f64>,
+
+    /// Memory that the server may use, such as 512MB or 2GB [default: all]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<String>,
+
+    /// TCP port on 127.0.0.1 [default: a free one]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+
+    /// Also stop when standard input ends, for use from a script.
+    #[arg(long)]
+    pub(crate) until_eof: bool,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    pinchpoint_plan::parse_duration(text).map_err(|e| e.to_string())
+}

@@ -1,0 +1,6 @@
+pub(crate) mod child;
+pub(crate) mod doctor;
+pub(crate) mod list;
+pub(crate) mod postgres;
+pub(crate) mod report;
+pub(crate) mod run;

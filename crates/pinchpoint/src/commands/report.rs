@@ -1,0 +1,51 @@
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use pinchpoint_measure::{ExitCode, RunResult};
+
+use crate::cli::ReportArgs;
+use crate::failure::Failure;
+use crate::terminal::print;
+
+pub(crate) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
+    let path = args.directory.join("result.json");
+    let text = fs::read_to_string(&path).map_err(|error| {
+        Failure::input(format!("failed to read {}: {error}", path.display()))
+            .hint("give a result directory, as `pinchpoint run` makes and names it")
+    })?;
+    let result = RunResult::from_json(&text)
+        .map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
+    let written = write(&result, &args.directory)?;
+    let mut lines = String::new();
+    for file in written {
+        lines.push_str(&format!("{}\n", args.directory.join(file).display()));
+    }
+    print(&lines)?;
+    Ok(ExitCode::Ok)
+}
+
+/// Writes everything that derives from a result into its directory; returns the files' names.
+pub(crate) fn write(result: &RunResult, directory: &Path) -> Result<Vec<String>, Failure> {
+    let files = pinchpoint_report::render(result)
+        .map_err(|error| Failure::run(format!("failed to make the report: {error}")))?;
+    let mut written = Vec::with_capacity(files.len());
+    for file in files {
+        let path = directory.join(&file.path);
+        put(&path, &file.bytes).map_err(|error| {
+            Failure::run(format!("failed to write {}: {error}", path.display()))
+        })?;
+        written.push(file.path);
+    }
+    Ok(written)
+}
+
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+    }
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(bytes)
+}

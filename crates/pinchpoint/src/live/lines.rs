@@ -1,0 +1,77 @@
+use pinchpoint_measure::{
+    Event, RunStatus, Sink, Trial, TrialStatus, group_thousands, human_duration, significant,
+};
+
+/// One line for each thing that happens, for logs and pipes.
+pub(super) struct Lines<W> {
+    write: W,
+    trials: u32,
+}
+
+impl<W: FnMut(&str)> Lines<W> {
+    pub(super) const fn new(write: W) -> Self {
+        Self { write, trials: 0 }
+    }
+}
+
+impl<W: FnMut(&str)> Sink for Lines<W> {
+    fn event(&mut self, event: &Event) {
+        if let Event::RunStarted { trials, .. } = event {
+            self.trials = *trials;
+        }
+        if let Some(line) = line(event, self.trials) {
+            (self.write)(&line);
+        }
+    }
+}
+
+fn line(event: &Event, trials: u32) -> Option<String> {
+    Some(match event {
+        Event::RunStarted { experiment, rungs, trials, expected_s, directory } => format!(
+            "{experiment}: {} rungs × {trials} trials, about {}; result in {directory}",
+            rungs.len(),
+            human_duration(*expected_s)
+        ),
+        Event::StackStarting { what } => format!("starting {what}"),
+        Event::StackReady { what, ready_s } => {
+            format!("{what} ready in {}", human_duration(*ready_s))
+        }
+        Event::SweepPoint { variant, point } => format!(
+            "{variant}: batch {} gives {} tps",
+            group_thousands(point.batch),
+            significant(point.throughput_per_s, 3)
+        ),
+        Event::SweepEnded { variant, batch } => {
+            format!("{variant}: batch {} chosen", group_thousands(*batch))
+        }
+        Event::TrialEnded { variant, trial } => trial_line(variant, trial, trials),
+        Event::VariantSkipped { variant, reason } => format!("{variant}: skipped: {reason}"),
+        Event::Prediction { variant, prediction } if prediction.held.is_none() => format!(
+            "{variant}: expected {}–{} tps ({})",
+            significant(prediction.range_per_s[0], 2),
+            significant(prediction.range_per_s[1], 2),
+            prediction.basis
+        ),
+        Event::Warning { text } => format!("warning: {text}"),
+        Event::RunEnded { status: RunStatus::Complete } => "done".to_owned(),
+        Event::RunEnded { status } => format!("{status:?}").to_lowercase(),
+        Event::TrialStarted { .. }
+        | Event::Progress { .. }
+        | Event::Interval { .. }
+        | Event::Verdict { .. }
+        | Event::Prediction { .. } => return None,
+    })
+}
+
+fn trial_line(variant: &str, trial: &Trial, trials: u32) -> String {
+    let head = format!("{variant} trial {}/{trials}:", trial.number);
+    if trial.status != TrialStatus::Ok {
+        return format!("{head} {}", trial.reason.as_deref().unwrap_or("did not end well"));
+    }
+    format!(
+        "{head} {} tps, p95 {} ms, {} errors",
+        significant(trial.throughput_per_s, 3),
+        significant(trial.latency_ms.p95, 3),
+        group_thousands(trial.failed)
+    )
+}

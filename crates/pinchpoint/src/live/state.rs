@@ -1,0 +1,222 @@
+use pinchpoint_measure::{
+    Event, Stage, Trial, TrialStatus, group_thousands, human_duration, significant,
+};
+
+/// What the live view knows: fed with events, asked for lines.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    rungs: Vec<Rung>,
+    trials: u32,
+    headline: String,
+    left_s: Option<f64>,
+}
+
+#[derive(Debug)]
+struct Rung {
+    name: String,
+    trial: u32,
+    now: Now,
+    tps: Option<f64>,
+    p95_ms: Option<f64>,
+    errors: u64,
+    rates: Vec<f64>,
+}
+
+#[derive(Debug, PartialEq)]
+enum Now {
+    Waiting,
+    Sweeping(u64),
+    Running(Stage, f64),
+    Done,
+    Failed(String),
+    Skipped(String),
+}
+
+const BAR: usize = 12;
+
+impl State {
+    pub(super) fn apply(&mut self, event: &Event) {
+        match event {
+            Event::RunStarted { experiment, rungs, trials, expected_s, .. } => {
+                self.trials = *trials;
+                self.left_s = Some(*expected_s);
+                self.headline = format!("{experiment}: preparing");
+                self.rungs = rungs.iter().map(|r| Rung::new(&r.name)).collect();
+            }
+            Event::StackStarting { what } => self.headline = format!("starting {what}"),
+            Event::StackReady { what, ready_s } => {
+                self.headline = format!("{what} ready in {}", human_duration(*ready_s));
+            }
+            Event::SweepPoint { variant, point } => {
+                if let Some(rung) = self.rung(variant) {
+                    rung.now = Now::Sweeping(point.batch);
+                    rung.tps = Some(point.throughput_per_s);
+                    rung.p95_ms = Some(point.p95_ms);
+                }
+            }
+            Event::SweepEnded { variant, .. } => {
+                if let Some(rung) = self.rung(variant) {
+                    (rung.now, rung.tps, rung.p95_ms) = (Now::Waiting, None, None);
+                }
+            }
+            Event::TrialStarted { variant, trial, .. } => {
+                if let Some(rung) = self.rung(variant) {
+                    rung.trial = *trial;
+                    rung.now = Now::Running(Stage::Prepare, 0.0);
+                }
+            }
+            Event::Progress {
+                variant, stage, elapsed_s, total_s, tps, p95_ms, errors, run_left_s, ..
+            } => {
+                self.left_s = Some(*run_left_s);
+                if let Some(rung) = self.rung(variant) {
+                    let part = if *total_s > 0.0 { (elapsed_s / total_s).min(1.0) } else { 1.0 };
+                    rung.now = Now::Running(*stage, part);
+                    rung.errors = *errors;
+                    if *stage == Stage::Measure {
+                        rung.p95_ms = p95_ms.or(rung.p95_ms);
+                    }
+                    if *stage != Stage::Settle {
+                        rung.tps = Some(*tps);
+                    }
+                }
+            }
+            Event::TrialEnded { variant, trial } => {
+                if let Some(rung) = self.rung(variant) {
+                    rung.ended(trial);
+                }
+            }
+            Event::VariantSkipped { variant, reason } => {
+                if let Some(rung) = self.rung(variant) {
+                    rung.now = Now::Skipped(reason.clone());
+                }
+            }
+            Event::Interval { .. }
+            | Event::Verdict { .. }
+            | Event::Prediction { .. }
+            | Event::Warning { .. }
+            | Event::RunEnded { .. } => (),
+        }
+    }
+
+    fn rung(&mut self, name: &str) -> Option<&mut Rung> {
+        self.rungs.iter_mut().find(|r| r.name == name)
+    }
+
+    /// The lines of the view, none wider than `width`.
+    pub(super) fn lines(&self, width: usize) -> Vec<String> {
+        let name_width = self.rungs.iter().map(|r| r.name.chars().count()).max().unwrap_or(0);
+        let mut lines = vec![match self.left_s {
+            Some(left) => format!("{}, about {} left", self.headline, human_duration(left)),
+            None => self.headline.clone(),
+        }];
+        lines.extend(self.rungs.iter().map(|r| r.line(name_width, self.trials)));
+        lines.into_iter().map(|line| line.chars().take(width.saturating_sub(1)).collect()).collect()
+    }
+}
+
+impl Rung {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            trial: 0,
+            now: Now::Waiting,
+            tps: None,
+            p95_ms: None,
+            errors: 0,
+            rates: Vec::new(),
+        }
+    }
+
+    fn ended(&mut self, trial: &Trial) {
+        self.errors = trial.failed;
+        if trial.status == TrialStatus::Ok {
+            self.rates.push(trial.throughput_per_s);
+            self.rates.sort_by(f64::total_cmp);
+            self.tps = self.rates.get((self.rates.len() - 1) / 2).copied();
+            self.p95_ms = Some(trial.latency_ms.p95);
+            self.now = Now::Done;
+        } else {
+            self.now = Now::Failed(trial.reason.clone().unwrap_or_default());
+        }
+    }
+
+    fn line(&self, name_width: usize, trials: u32) -> String {
+        let (part, what) = match &self.now {
+            Now::Waiting => (0.0, "waiting".to_owned()),
+            Now::Sweeping(batch) => (0.0, format!("batch {}", group_thousands(*batch))),
+            Now::Running(Stage::Prepare, _) => (0.0, "preparing".to_owned()),
+            Now::Running(Stage::WarmUp, _) => (0.0, "warming up".to_owned()),
+            Now::Running(Stage::Measure, part) => (*part, "measuring".to_owned()),
+            Now::Running(Stage::Settle, _) => (1.0, "counting rows".to_owned()),
+            Now::Done => (1.0, "done".to_owned()),
+            Now::Failed(reason) => return self.note(name_width, "failed", reason),
+            Now::Skipped(reason) => return self.note(name_width, "skipped", reason),
+        };
+        let filled = (part * BAR as f64).round() as usize;
+        let bar = "█".repeat(filled) + &"░".repeat(BAR - filled);
+        let number = |x: Option<f64>| x.map_or_else(|| "–".to_owned(), |x| significant(x, 3));
+        format!(
+            "  {:<name_width$}  {bar} {}/{trials}  {what:<13} {:>9} tps  p95 {:>7} ms  {} errors",
+            self.name,
+            self.trial,
+            number(self.tps),
+            number(self.p95_ms),
+            group_thousands(self.errors),
+        )
+    }
+
+    fn note(&self, name_width: usize, what: &str, reason: &str) -> String {
+        let reason = reason.lines().next().unwrap_or_default();
+        format!("  {:<name_width$}  {what}: {reason}", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pinchpoint_measure::{Event, RungPlan, SweepPoint};
+
+    use super::*;
+
+    fn started() -> State {
+        let mut state = State::default();
+        let rung = |name: &str| RungPlan { name: name.to_owned(), title: String::new() };
+        state.apply(&Event::RunStarted {
+            experiment: "ladder".to_owned(),
+            rungs: vec![rung("1"), rung("2-B"), rung("3-B")],
+            trials: 3,
+            expected_s: 95.0,
+            directory: "results/x".to_owned(),
+        });
+        state
+    }
+
+    #[test]
+    fn the_view_reads_at_80_columns() {
+        let mut state = started();
+        state.apply(&Event::StackReady { what: "PostgreSQL 15.18".to_owned(), ready_s: 1.43 });
+        state.apply(&Event::Progress {
+            variant: "2-B".to_owned(),
+            trial: 1,
+            stage: Stage::Measure,
+            elapsed_s: 2.5,
+            total_s: 10.0,
+            tps: 8412.7,
+            p95_ms: Some(6.914),
+            errors: 1234,
+            run_left_s: 61.0,
+        });
+        state.apply(&Event::SweepPoint {
+            variant: "3-B".to_owned(),
+            point: SweepPoint { batch: 10_000, throughput_per_s: 641_000.0, p95_ms: 14.2 },
+        });
+        state.apply(&Event::VariantSkipped {
+            variant: "1".to_owned(),
+            reason: "a reason that is long enough to reach over the edge of the narrow terminal here"
+                .to_owned(),
+        });
+        let lines = state.lines(80);
+        assert!(lines.iter().all(|l| l.chars().count() < 80), "{lines:#?}");
+        insta::assert_snapshot!(lines.join("\n"), @"");
+    }
+}

@@ -1,0 +1,24 @@
+/// An experiment that ships inside the binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BuiltIn {
+    /// What `pinchpoint run` takes.
+    pub name: &'static str,
+    /// One line for lists; the same as the file's description.
+    pub summary: &'static str,
+    /// The experiment file.
+    pub text: &'static str,
+}
+
+/// Every experiment that ships inside the binary.
+pub const BUILT_IN: &[BuiltIn] = &[BuiltIn {
+    name: "ladder",
+    summary: "Write the same rows in ever better ways, and see which bottleneck each step removes.",
+    text: include_str!("../../../experiments/ladder.toml"),
+}];
+
+impl BuiltIn {
+    /// The one of this name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        BUILT_IN.iter().find(|b| b.name == name)
+    }
+}

@@ -1,0 +1,228 @@
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pinchpoint_measure::Limit;
+
+use crate::random;
+
+/// Length of a CPU quota's period: the kernel's default.
+const PERIOD_US: u64 = 100_000;
+
+/// Limits on a server's processes, and the control groups that carry them.
+#[derive(Debug, Default)]
+pub(crate) struct Limits {
+    /// What was asked for, and whether it is in force.
+    pub(crate) report: Vec<Limit>,
+    /// Groups that we made.
+    pub(crate) groups: Vec<PathBuf>,
+}
+
+/// What to limit.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Asked {
+    pub(crate) cpus: Option<f64>,
+    pub(crate) memory_bytes: Option<u64>,
+}
+
+/// A resource as the two versions of control groups name it.
+struct Resource {
+    name: &'static str,
+    controller: &'static str,
+    asked: String,
+    /// Files to write in version 1, in order.
+    v1: Vec<(&'static str, String)>,
+    /// Files to write in version 2, in order.
+    v2: Vec<(&'static str, String)>,
+}
+
+impl Asked {
+    fn resources(self) -> Vec<Resource> {
+        let mut resources = Vec::new();
+        if let Some(cpus) = self.cpus {
+            let quota = (cpus * PERIOD_US as f64).round().max(1000.0) as u64;
+            resources.push(Resource {
+                name: "postgres cpus",
+                controller: "cpu",
+                asked: cpus.to_string(),
+                v1: vec![
+                    ("cpu.cfs_period_us", PERIOD_US.to_string()),
+                    ("cpu.cfs_quota_us", quota.to_string()),
+                ],
+                v2: vec![("cpu.max", format!("{quota} {PERIOD_US}"))],
+            });
+        }
+        if let Some(bytes) = self.memory_bytes {
+            resources.push(Resource {
+                name: "postgres memory",
+                controller: "memory",
+                asked: format!("{} MiB", bytes >> 20),
+                v1: vec![("memory.limit_in_bytes", bytes.to_string())],
+                v2: vec![("memory.max", bytes.to_string())],
+            });
+        }
+        resources
+    }
+}
+
+impl Limits {
+    /// Sets what can be set below `root` (`/sys/fs/cgroup`); what cannot is in the report with its
+    /// reason, and is no error.
+    pub(crate) fn set(asked: Asked, root: &Path) -> Self {
+        let mut limits = Self::default();
+        let name = match random::hex(4) {
+            Ok(random) => format!("pinchpoint-{}-{random}", std::process::id()),
+            Err(_) => format!("pinchpoint-{}", std::process::id()),
+        };
+        for resource in asked.resources() {
+            let outcome = limits.set_one(&resource, root, &name);
+            limits.report.push(Limit {
+                name: resource.name.to_owned(),
+                asked: resource.asked,
+                in_force: outcome.is_ok(),
+                how: outcome.unwrap_or_else(|reason| reason),
+            });
+        }
+        limits
+    }
+
+    fn set_one(&mut self, resource: &Resource, root: &Path, name: &str) -> Result<String, String> {
+        let v1 = root.join(resource.controller);
+        let (group, files, how) = if v1.join("cgroup.procs").is_file() {
+            (v1.join(name), &resource.v1, "cgroup v1")
+        } else {
+            (version_2_parent(root, resource.controller)?.join(name), &resource.v2, "cgroup v2")
+        };
+        if !self.groups.contains(&group) {
+            fs::create_dir(&group)
+                .map_err(|e| format!("failed to create {}: {e}", group.display()))?;
+            self.groups.push(group.clone());
+        }
+        for (file, value) in files {
+            let path = group.join(file);
+            fs::write(&path, value)
+                .map_err(|e| format!("failed to write {}: {e}", path.display()))?;
+        }
+        Ok(how.to_owned())
+    }
+
+    /// The files through which a process joins the groups.
+    pub(crate) fn joining(&self) -> Vec<PathBuf> {
+        self.groups.iter().map(|group| group.join("cgroup.procs")).collect()
+    }
+
+    /// Removes the groups, once their processes have gone.
+    pub(crate) fn remove(&mut self) {
+        for group in self.groups.drain(..) {
+            let _ = remove_group(&group);
+        }
+    }
+}
+
+/// Removes a group; the kernel keeps it busy for a moment after its last process has ended.
+pub(crate) fn remove_group(group: &Path) -> io::Result<()> {
+    for _ in 0..100 {
+        match fs::remove_dir(group) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => return other,
+        }
+    }
+    fs::remove_dir(group)
+}
+
+/// A group of version 2 below which we may make our own with this controller.
+fn version_2_parent(root: &Path, controller: &str) -> Result<PathBuf, String> {
+    let controllers = fs::read_to_string(root.join("cgroup.controllers"))
+        .map_err(|_| format!("no {controller} control group (neither version 1 nor 2)"))?;
+    if !controllers.split_whitespace().any(|c| c == controller) {
+        return Err(format!("the {controller} controller is not available in cgroup v2"));
+    }
+    let mut candidates = vec![root.to_owned()];
+    if let Some(own) = own_group() {
+        // A group with processes cannot hand controllers down, so its parent is the place.
+        candidates.extend(own.parent().map(|p| root.join(p)));
+    }
+    for parent in candidates {
+        let switch = parent.join("cgroup.subtree_control");
+        let on = |text: String| text.split_whitespace().any(|c| c == controller);
+        let enabled = fs::read_to_string(&switch).is_ok_and(on)
+            || fs::write(&switch, format!("+{controller}")).is_ok();
+        let writable = rustix::fs::access(&parent, rustix::fs::Access::WRITE_OK).is_ok();
+        if enabled && writable {
+            return Ok(parent);
+        }
+    }
+    Err(format!("no right to use the {controller} controller of cgroup v2 (not delegated to us)"))
+}
+
+/// Our own group in version 2, relative to the root.
+fn own_group() -> Option<PathBuf> {
+    let text = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    (!path.is_empty()).then(|| PathBuf::from(path))
+}
+
+/// By what means limits can be set here, for people.
+pub fn limit_means() -> String {
+    let probe = Asked { cpus: Some(1.0), memory_bytes: Some(1 << 30) };
+    let mut limits = Limits::set(probe, Path::new(ROOT));
+    limits.remove();
+    let lines: Vec<_> = limits
+        .report
+        .iter()
+        .map(|l| format!("{} by {}", l.name.trim_start_matches("postgres "), l.how))
+        .collect();
+    lines.join(", ")
+}
+
+/// Where Linux keeps its control groups.
+pub(crate) const ROOT: &str = "/sys/fs/cgroup";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ASKED: Asked = Asked { cpus: Some(0.5), memory_bytes: Some(512 << 20) };
+
+    #[test]
+    fn version_2_gets_one_group_with_both_limits() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("cgroup.controllers"), "cpu memory pids").unwrap();
+        fs::write(root.path().join("cgroup.subtree_control"), "cpu memory").unwrap();
+        let limits = Limits::set(ASKED, root.path());
+        assert!(limits.report.iter().all(|l| l.in_force), "{:?}", limits.report);
+        let [group] = limits.groups.as_slice() else { panic!("{:?}", limits.groups) };
+        assert_eq!(fs::read_to_string(group.join("cpu.max")).unwrap(), "50000 100000");
+        assert_eq!(fs::read_to_string(group.join("memory.max")).unwrap(), "536870912");
+        assert_eq!(limits.joining(), [group.join("cgroup.procs")]);
+    }
+
+    #[test]
+    fn version_1_gets_a_group_for_each_controller() {
+        let root = tempfile::tempdir().unwrap();
+        for controller in ["cpu", "memory"] {
+            fs::create_dir(root.path().join(controller)).unwrap();
+            fs::write(root.path().join(controller).join("cgroup.procs"), "").unwrap();
+        }
+        let limits = Limits::set(ASKED, root.path());
+        assert!(limits.report.iter().all(|l| l.in_force && l.how == "cgroup v1"));
+        let quota = limits.groups[0].join("cpu.cfs_quota_us");
+        assert_eq!(fs::read_to_string(quota).unwrap(), "50000");
+    }
+
+    #[test]
+    fn what_cannot_be_limited_is_reported_with_its_reason() {
+        let root = tempfile::tempdir().unwrap();
+        let limits = Limits::set(ASKED, root.path());
+        assert_eq!(limits.report.len(), 2);
+        for limit in &limits.report {
+            assert!(!limit.in_force);
+            assert!(limit.how.contains("no "), "{limit:?}");
+        }
+        assert!(limits.groups.is_empty());
+    }
+}
