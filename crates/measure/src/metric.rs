@@ -172,7 +172,7 @@ pub const TRIAL_METRICS: &[Metric<Trial>] = metrics![Trial;
     "tls_ms", Milliseconds, Down, None, "mean time of the TLS handshake", |r| phase(r, Phase::Tls);
     "auth_ms", Milliseconds, Down, None, "mean time of authentication and backend start", |r| phase(r, Phase::Auth);
     "encode_ms", Milliseconds, Down, None, "mean time to generate and encode rows", |r| phase(r, Phase::Encode);
-    "transfer_ms", Milliseconds, Down, None, "mean time to write what the socket did not take at once", |r| phase(r, Phase::Transfer);
+    "transfer_ms", Milliseconds, Down, None, "mean time to write to the socket", |r| phase(r, Phase::Transfer);
     "execute_ms", Milliseconds, Down, None, "mean time to CommandComplete", |r| phase(r, Phase::Execute);
     "commit_ms", Milliseconds, Down, None, "mean time from CommandComplete to ReadyForQuery", |r| phase(r, Phase::Commit);
     "disconnect_ms", Milliseconds, Down, None, "mean time to close the connection", |r| phase(r, Phase::Disconnect);

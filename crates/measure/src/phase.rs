@@ -16,7 +16,7 @@ pub enum Phase {
     Auth,
     /// Generating rows and encoding them, on the client.
     Encode,
-    /// Handing the bytes to the kernel, when the socket did not take them at once.
+    /// Writing the bytes to the socket.
     Transfer,
     /// From the last byte written to `CommandComplete`.
     Execute,
@@ -68,7 +68,7 @@ impl Phase {
             Self::Tls => "TLS handshake",
             Self::Auth => "start-up packet to ReadyForQuery: authentication, backend fork",
             Self::Encode => "generating and encoding rows on the client",
-            Self::Transfer => "writing what the socket did not take at once",
+            Self::Transfer => "writing to the socket",
             Self::Execute => "last byte written to CommandComplete",
             Self::Commit => "CommandComplete to ReadyForQuery: commit and WAL flush",
             Self::Disconnect => "closing the connection",

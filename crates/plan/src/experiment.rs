@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use pinchpoint_measure::Table;
 
-use crate::{Connection, Rung};
+use crate::Rung;
 
 /// A checked experiment: everything in it can be run, as far as its text can tell.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,7 +125,7 @@ impl Experiment {
     /// The `max_connections` that the server needs: the rungs' largest demand, 3 that PostgreSQL
     /// reserves for superusers, and 2 for observers.
     pub fn max_connections_needed(&self) -> u32 {
-        self.rungs.iter().map(Rung::connections).max().unwrap_or(0) + SPARE_CONNECTIONS
+        self.rungs.iter().map(Rung::connections_opened).max().unwrap_or(0) + SPARE_CONNECTIONS
     }
 
     /// Whether the server's settings keep an acknowledged row over a crash: false when `fsync` or
@@ -157,16 +157,6 @@ fn is_off(value: &str) -> bool {
     let value = value.trim().to_ascii_lowercase();
     let begins = |word: &str| !value.is_empty() && word.starts_with(&value);
     value == "0" || begins("false") || begins("no") || (value.len() > 1 && begins("off"))
-}
-
-impl Rung {
-    /// Connections that the rung holds at once.
-    pub fn connections(&self) -> u32 {
-        match self.connection {
-            Connection::PerOperation => self.concurrency,
-            Connection::Pool { max, .. } => max,
-        }
-    }
 }
 
 #[cfg(test)]

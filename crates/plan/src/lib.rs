@@ -27,3 +27,4 @@ pub use problem::{Problem, Problems, Snippet};
 pub use read::parse;
 pub use reference::reference;
 pub use rung::{Batch, Connection, LEVERS, Like, Rung, Stated};
+pub use size::{SizeError, parse_size};

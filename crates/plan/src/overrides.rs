@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use crate::duration::show_duration;
 use crate::key::nearest;
-use crate::read::bounds::{LONGEST, MOST_THREADS, MOST_TRIALS, SHORTEST, TARGETS};
-use crate::{DurationError, Experiment, Like, Pace, Transport, WarmUp, parse_duration};
+use crate::read::bounds::{LONGEST, MOST_TRIALS, SHORTEST, TARGETS};
+use crate::{DurationError, Experiment, Like, Pace, WarmUp, parse_duration};
 
 /// What the command line says instead of the file; what is absent stays as the file has it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -15,8 +15,6 @@ pub struct Overrides {
     pub warmup: Option<WarmUpChoice>,
     /// Trials of each rung.
     pub trials: Option<u32>,
-    /// Reporting interval.
-    pub interval: Option<Duration>,
     /// Names of the rungs to run; they keep the file's order.
     pub rungs: Option<Vec<String>>,
     /// Rows per second; takes the place of the file's rate or stages.
@@ -25,12 +23,6 @@ pub struct Overrides {
     pub poisson: Option<bool>,
     /// Seed of all that is random.
     pub seed: Option<u64>,
-    /// Threads that drive the load.
-    pub threads: Option<u32>,
-    /// TCP port of the private server; 0 for a free one.
-    pub port: Option<u16>,
-    /// How the load reaches the server.
-    pub transport: Option<Transport>,
 }
 
 /// A warm-up as the command line says it: `auto`, or a duration.
@@ -141,20 +133,10 @@ impl Experiment {
             }
             Some(WarmUpChoice::Auto) | None => {}
         }
-        if let Some(interval) = overrides.interval {
-            load.interval = within("the interval", interval, SHORTEST, Duration::from_secs(3600))?;
-        }
         if let Some(trials) = overrides.trials {
             load.trials = count("the number of trials", trials, MOST_TRIALS)?;
         }
-        if let Some(threads) = overrides.threads {
-            load.threads = Some(count("the number of threads", threads, MOST_THREADS)?);
-        }
         load.seed = overrides.seed.or(load.seed);
-        if let Some(port) = overrides.port {
-            self.postgres.port = Some(port).filter(|p| *p != 0);
-        }
-        self.postgres.transport = overrides.transport.unwrap_or(self.postgres.transport);
         Ok(self)
     }
 

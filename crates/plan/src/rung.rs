@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use pinchpoint_measure::{Factors, Method};
+use pinchpoint_measure::Method;
 
 /// One step of the ladder.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,43 +111,16 @@ impl Rung {
         }
     }
 
+    /// The most connections that it opens at once.
+    pub fn connections_opened(&self) -> u32 {
+        match self.connection {
+            Connection::PerOperation => self.concurrency,
+            Connection::Pool { max, .. } => max,
+        }
+    }
+
     /// Whether it writes rows that survive a crash: only such a rung can be the best.
     pub fn is_durable(&self) -> bool {
         self.write && self.synchronous_commit
-    }
-
-    /// Its levels as results have them. A batch that is swept is an array; for a rung like the
-    /// best, only what it states.
-    pub fn factors(&self) -> Factors {
-        let mut factors = Factors::new();
-        let mut set = |name: &str, value| factors.insert(name.to_owned(), value);
-        let open = self.like == Some(Like::Best);
-        if !open || self.stated.connection.is_some() {
-            match self.connection {
-                Connection::PerOperation => {
-                    set("connection", "per-operation".into());
-                }
-                Connection::Pool { min, max, .. } => {
-                    set("connection", "pool".into());
-                    set("pool", max.into());
-                    set("pool_min", min.into());
-                }
-            }
-        }
-        if !open || self.stated.concurrency.is_some() {
-            set("concurrency", self.concurrency.into());
-        }
-        if !open || self.stated.method.is_some() {
-            set("method", self.method.name().into());
-        }
-        if !open || self.stated.batch.is_some() {
-            match &self.batch {
-                Batch::Fixed(size) => set("batch", (*size).into()),
-                Batch::Sweep(sizes) => set("batch", sizes.clone().into()),
-            };
-        }
-        set("synchronous_commit", self.synchronous_commit.into());
-        set("write", self.write.into());
-        factors
     }
 }

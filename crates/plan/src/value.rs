@@ -145,15 +145,17 @@ pub(crate) fn size(sink: &Sink, key: &Key, value: &Value<'_>) -> Option<u64> {
         refuse(sink, key, value);
         return None;
     };
-    let Some(size) = parse_size(text) else {
-        refuse(sink, key, value);
-        return None;
-    };
-    if !(min..=max).contains(&size) {
-        refuse(sink, key, value);
-        return None;
+    match parse_size(text) {
+        Ok(size) if (min..=max).contains(&size) => Some(size),
+        Ok(_) => {
+            refuse(sink, key, value);
+            None
+        }
+        Err(error) => {
+            sink.report(&value.span(), format!("bad `{}`: {error}", key.name));
+            None
+        }
     }
-    Some(size)
 }
 
 pub(crate) fn word(sink: &Sink, key: &Key, value: &Value<'_>) -> Option<&'static str> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pinchpoint_measure::{Choice, Generator, Method, SqlType, factor_text};
+use pinchpoint_measure::{Choice, Generator, Method, SqlType};
 use pinchpoint_plan::{
     BUILT_IN, Batch, BuiltIn, Connection, Experiment, LEVERS, Like, OverrideError, Overrides, Pace,
     Rung, WarmUp, WarmUpChoice, parse,
@@ -77,19 +77,6 @@ fn the_last_rung_becomes_the_best_one() {
     let taken = last.taking(&rung("3-A"));
     assert_eq!(shape(&taken), shape(&rung("3-A")));
     assert_eq!((taken.name.as_str(), taken.synchronous_commit, taken.crash), ("4-A", false, true));
-    assert!(!last.factors().contains_key("method"), "not known yet");
-}
-
-#[test]
-fn factors_are_those_of_the_result() {
-    let factors = rung("2-D").factors();
-    let text = |name| factor_text(&factors, name);
-    assert_eq!(text("connection"), "pool");
-    assert_eq!((text("pool_min"), text("pool")), ("50".to_owned(), "200".to_owned()));
-    assert_eq!((text("concurrency"), text("batch")), ("50".to_owned(), "500".to_owned()));
-    assert_eq!(text("method"), "executemany");
-    assert_eq!((text("synchronous_commit"), text("write")), ("true".to_owned(), "true".to_owned()));
-    assert_eq!(factor_text(&rung("1").factors(), "pool"), "–");
 }
 
 #[test]
@@ -177,12 +164,9 @@ fn the_command_line_lies_over_the_file() {
         duration: Some(Duration::from_secs(5)),
         warmup: Some(WarmUpChoice::Fixed(Duration::ZERO)),
         trials: Some(1),
-        interval: Some(Duration::from_secs(1)),
         target_per_s: Some(50.0),
         poisson: Some(true),
         seed: Some(7),
-        threads: Some(2),
-        port: Some(0),
         ..rungs(&["2", "1"])
     })
     .unwrap();
@@ -190,8 +174,7 @@ fn the_command_line_lies_over_the_file() {
     assert_eq!((load.duration, load.trials), (Duration::from_secs(5), 1));
     assert_eq!(load.warmup, WarmUp::Fixed(Duration::ZERO));
     assert_eq!((load.pace, load.poisson), (Pace::Rate { per_s: 50.0 }, true));
-    assert_eq!((load.seed, load.threads), (Some(7), Some(2)));
-    assert_eq!(experiment.postgres.port, None);
+    assert_eq!(load.seed, Some(7));
     let names: Vec<String> = experiment.rungs.into_iter().map(|r| r.name).collect();
     assert_eq!(names, ["1", "2"], "in the file's order");
 }

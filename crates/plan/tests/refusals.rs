@@ -344,10 +344,9 @@ fn server() {
        help: it is a whole number, 1 to 262143
     "#);
     insta::assert_snapshot!(refusal("[postgres.settings]", "[postgres]\nmemory = \"512\"\ncpus = 0\nport = 0\n[postgres.settings]"), @r#"
-    x.toml:4:10: `memory` cannot be the string `512`
+    x.toml:4:10: bad `memory`: `512` is not a size: write a whole number and `B`, `kB`, `MB`, `GB` or `TB`
      4 | memory = "512"
        |          ^^^^^
-       help: expected size such as `"512MB"`, 32MB to 64TB
 
     x.toml:5:8: `cpus` cannot be the whole number `0`
      5 | cpus = 0

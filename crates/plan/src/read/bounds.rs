@@ -8,7 +8,5 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 pub(crate) const SHORTEST: Duration = Duration::from_millis(100);
 /// The most trials.
 pub(crate) const MOST_TRIALS: u32 = 1000;
-/// The most load threads.
-pub(crate) const MOST_THREADS: u32 = 1024;
 /// The lowest and the highest target in rows per second.
 pub(crate) const TARGETS: (f64, f64) = (0.001, 1e9);

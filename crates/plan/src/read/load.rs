@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::fields::{Fields, Value};
 use crate::key::{Fallback, Key, Kind, Section};
-use crate::read::bounds::{LONGEST, MOST_THREADS, MOST_TRIALS, SHORTEST, TARGETS};
+use crate::read::bounds::{LONGEST, MOST_TRIALS, SHORTEST, TARGETS};
 use crate::sink::Sink;
 use crate::value;
 use crate::{LoadPlan, Pace, Stage, WarmUp, parse_duration};
@@ -84,7 +84,7 @@ static SEED: Key = Key {
 };
 static THREADS: Key = Key {
     name: "threads",
-    kind: Kind::Whole { min: 1, max: MOST_THREADS as i128 },
+    kind: Kind::Whole { min: 1, max: 1024 },
     default: Fallback::Note("as many as the machine has cores"),
     help: "Threads that drive the load.",
 };

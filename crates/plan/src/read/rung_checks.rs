@@ -72,7 +72,7 @@ pub(super) fn connections(sink: &Sink, drafts: &[Draft<'_, '_>], postgres: Optio
     // A setting that cannot be read has been reported.
     let Some(available) = postgres.max_connections() else { return };
     for (rung, fields) in drafts {
-        let needed = rung.connections() + SPARE_CONNECTIONS;
+        let needed = rung.connections_opened() + SPARE_CONNECTIONS;
         let (stated, key, what) = match rung.connection {
             Connection::Pool { max, .. } => {
                 (rung.stated.connection.is_some(), &POOL_KEY, format!("a pool of {max}"))

@@ -1,0 +1,221 @@
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use pinchpoint_measure::Cause;
+use postgres_protocol::message::frontend;
+
+use crate::SqlError;
+use crate::stream::Stream;
+use crate::wire::{Answer, Inbox};
+
+/// A session on a server.
+///
+/// Bytes to send are put into [`Connection::out`]; both buffers are kept, so that an operation
+/// allocates nothing once they have grown to its size.
+#[derive(Debug)]
+pub struct Connection {
+    stream: Stream,
+    inbox: Inbox,
+    pub(crate) out: BytesMut,
+    /// The load's one statement has been prepared here.
+    pub(crate) prepared: bool,
+    /// How long it took to be made, until somebody takes note of it.
+    pub(crate) set_up: Option<SetUp>,
+    parameters: BTreeMap<String, String>,
+    usable: bool,
+}
+
+/// How long each part of making a connection took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SetUp {
+    pub(crate) tcp: Duration,
+    pub(crate) tls: Duration,
+    pub(crate) auth: Duration,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            inbox: Inbox::new(),
+            out: BytesMut::with_capacity(8 << 10),
+            prepared: false,
+            set_up: None,
+            parameters: BTreeMap::new(),
+            usable: true,
+        }
+    }
+
+    /// Whether another operation may be tried on it. A protocol error, a broken socket or an
+    /// operation that was given up half-way ends its use.
+    pub(crate) const fn is_usable(&self) -> bool {
+        self.usable
+    }
+
+    /// What the server said of one of its parameters at the start, `server_version` for instance.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str)
+    }
+
+    pub(crate) fn set_parameter(&mut self, name: String, value: String) {
+        self.parameters.insert(name, value);
+    }
+
+    /// Sends all of [`Connection::out`] and empties it. While the socket takes no more, answers are
+    /// read: a server that waits for us to read them would otherwise never read on.
+    pub(crate) async fn send(&mut self) -> Result<(), SqlError> {
+        let Self { stream, inbox, out, usable, .. } = self;
+        // Cleared again at the end: an operation that is dropped half-way leaves a broken session.
+        *usable = false;
+        let mut sent = 0;
+        poll_fn(|cx| poll_send(stream, inbox, out, &mut sent, cx))
+            .await
+            .map_err(|e| SqlError::io(&e))?;
+        out.clear();
+        *usable = true;
+        Ok(())
+    }
+
+    /// Reads until the server is ready for the next operation. The instant is that at which
+    /// `completions` statements had completed, when the server became ready only later.
+    pub(crate) async fn receive(
+        &mut self,
+        completions: u64,
+    ) -> Result<(Answer, Option<Instant>), SqlError> {
+        self.usable = false;
+        let mut answer = Answer::default();
+        let mut completed = None;
+        loop {
+            while let Some((tag, range)) = self.inbox.next().map_err(SqlError::wrong)? {
+                answer.take(tag, self.inbox.body(range))?;
+                if answer.ready {
+                    self.usable = true;
+                    return Ok((answer, completed));
+                }
+            }
+            if completed.is_none() && completions > 0 && answer.completions >= completions {
+                completed = Some(Instant::now());
+            }
+            self.fill().await.map_err(|error| match answer.error.take() {
+                // A server that shuts down says so before it closes.
+                Some(said) if error.cause == Cause::Closed => said,
+                _ => error,
+            })?;
+        }
+    }
+
+    /// Waits for one message, for the exchanges before the first operation.
+    pub(crate) async fn message(&mut self) -> Result<(u8, Vec<u8>), SqlError> {
+        loop {
+            if let Some((tag, range)) = self.inbox.next().map_err(SqlError::wrong)? {
+                return Ok((tag, self.inbox.body(range).to_vec()));
+            }
+            self.fill().await?;
+        }
+    }
+
+    async fn fill(&mut self) -> Result<(), SqlError> {
+        let Self { stream, inbox, .. } = self;
+        let count =
+            poll_fn(|cx| stream.poll_read(cx, inbox.room())).await.map_err(|e| SqlError::io(&e))?;
+        if count == 0 {
+            return Err(SqlError::closed());
+        }
+        inbox.filled(count);
+        Ok(())
+    }
+
+    /// Runs statements by the simple protocol and returns the rows as text.
+    pub async fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, SqlError> {
+        frontend::query(sql, &mut self.out).map_err(|e| SqlError::wrong(e.to_string()))?;
+        self.send().await?;
+        self.usable = false;
+        let (mut rows, mut error) = (Vec::new(), None);
+        loop {
+            let (tag, body) = self.message().await.map_err(|e| match error.take() {
+                Some(said) if e.cause == Cause::Closed => said,
+                _ => e,
+            })?;
+            match tag {
+                b'D' => rows.push(data_row(&body).ok_or_else(|| SqlError::wrong("a bad row"))?),
+                b'Z' => break,
+                b'E' => {
+                    let mut answer = Answer::default();
+                    answer.take(tag, &body)?;
+                    error = error.or(answer.error);
+                }
+                _ => (),
+            }
+        }
+        self.usable = true;
+        match error {
+            Some(error) => Err(error),
+            None => Ok(rows),
+        }
+    }
+
+    /// Says good-bye and closes.
+    pub async fn close(mut self) {
+        if self.usable {
+            self.out.clear();
+            frontend::terminate(&mut self.out);
+            let _ = self.send().await;
+        }
+    }
+}
+
+fn poll_send(
+    stream: &mut Stream,
+    inbox: &mut Inbox,
+    out: &[u8],
+    sent: &mut usize,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    loop {
+        let polled = if *sent < out.len() {
+            match stream.poll_write(cx, &out[*sent..]) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+                Poll::Ready(Ok(count)) => {
+                    *sent += count;
+                    continue;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => Poll::Pending,
+            }
+        } else {
+            stream.poll_flush(cx)
+        };
+        if polled.is_ready() {
+            return polled;
+        }
+        match stream.poll_read(cx, inbox.room()) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            Poll::Ready(Ok(count)) => inbox.filled(count),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+}
+
+/// A `DataRow` of text values.
+fn data_row(body: &[u8]) -> Option<Vec<Option<String>>> {
+    let (count, mut rest) = body.split_first_chunk::<2>()?;
+    let mut row = Vec::new();
+    for _ in 0..u16::from_be_bytes(*count) {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        rest = after;
+        row.push(match usize::try_from(i32::from_be_bytes(*length)) {
+            Err(_) => None,
+            Ok(length) => {
+                let (value, after) = rest.split_at_checked(length)?;
+                rest = after;
+                Some(String::from_utf8_lossy(value).into_owned())
+            }
+        });
+    }
+    Some(row)
+}

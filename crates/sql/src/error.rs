@@ -1,0 +1,42 @@
+use std::io;
+
+use pinchpoint_measure::Cause;
+
+/// Why the server did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SqlError {
+    /// What it is counted under.
+    pub cause: Cause,
+    /// What the server said, or what happened to the connection.
+    pub message: String,
+}
+
+impl SqlError {
+    pub(crate) fn new(cause: Cause, message: impl Into<String>) -> Self {
+        Self { cause, message: message.into() }
+    }
+
+    pub(crate) fn wrong(message: impl Into<String>) -> Self {
+        Self::new(Cause::WrongAnswer, message)
+    }
+
+    /// An error of the socket.
+    pub(crate) fn io(error: &io::Error) -> Self {
+        let cause = match error.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Cause::Refused,
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::NotConnected => Cause::Closed,
+            io::ErrorKind::TimedOut => Cause::TimedOut,
+            _ => Cause::Io,
+        };
+        Self::new(cause, error.to_string())
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::new(Cause::Closed, "the server closed the connection")
+    }
+}
