@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use pinchpoint_measure::Environment;
 use pinchpoint_observe::{filesystem, fsync_probe, machine};
 
@@ -9,7 +7,7 @@ use crate::server::Server;
 /// Where the run takes place, as results hold it.
 pub(crate) async fn describe(server: &mut Server) -> Result<Environment, LabError> {
     let machine = machine();
-    let data = server.data_directory().map(Path::to_owned);
+    let data = server.data_directory();
     Ok(Environment {
         kernel: machine.kernel,
         cpu_model: machine.cpu_model,

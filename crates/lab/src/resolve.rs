@@ -24,52 +24,49 @@ pub(crate) fn settle(
     swept: &BTreeMap<String, u32>,
     result: &RunResult,
 ) -> Result<Settled, String> {
-    let model = match &rung.like {
+    let (levels, batch_from) = match &rung.like {
         Some(Like::Best) => {
             let name = best_durable(experiment, result)
                 .ok_or("no durable rung before it has a result to take after")?;
-            experiment
-                .rungs
-                .iter()
-                .find(|r| r.name == name)
-                .ok_or_else(|| format!("rung {name} is not in the experiment"))?
+            let model = experiment
+                .rung(&name)
+                .ok_or_else(|| format!("rung {name} is not in the experiment"))?;
+            let batch_from = if rung.stated.batch.is_some() { rung } else { model };
+            (rung.taking(model), batch_from.clone())
         }
-        Some(Like::Rung(_)) | None => rung,
+        Some(Like::Rung(_)) | None => (rung.clone(), rung.clone()),
     };
     Ok(Settled {
-        connection: model.connection.clone(),
-        concurrency: model.concurrency,
-        method: model.method,
-        batch: batch(model, swept)?,
+        connection: levels.connection,
+        concurrency: levels.concurrency,
+        method: levels.method,
+        batch: batch(&batch_from, swept)?,
         synchronous_commit: rung.synchronous_commit,
         write: rung.write,
         crash: rung.crash,
     })
 }
 
-/// The batch size, after the sweep of the rung itself or of the one that it takes after.
+/// The batch size, after the sweep of the rung itself or of the one that it takes it from.
 fn batch(rung: &Rung, swept: &BTreeMap<String, u32>) -> Result<u32, String> {
     match &rung.batch {
         Batch::Fixed(batch) => Ok(*batch),
-        Batch::Sweep(_) => {
-            let chosen = swept.get(sweep_owner(rung)).or_else(|| swept.get(&rung.name));
-            chosen.copied().ok_or_else(|| "no batch size of its sweep worked".to_owned())
-        }
+        Batch::Sweep(_) => swept
+            .get(sweep_owner(rung))
+            .or_else(|| swept.get(&rung.name))
+            .copied()
+            .ok_or_else(|| "no batch size of its sweep worked".to_owned()),
     }
 }
 
 /// The rung whose sweep settles this rung's batch size.
 pub(crate) fn sweep_owner(rung: &Rung) -> &str {
-    match &rung.like {
-        Some(Like::Rung(name)) => name,
-        _ => &rung.name,
-    }
+    rung.batch_of.as_deref().unwrap_or(&rung.name)
 }
 
 /// The durable, writing rung with the highest throughput so far.
 pub(crate) fn best_durable(experiment: &Experiment, result: &RunResult) -> Option<String> {
-    let durable =
-        |name: &str| experiment.rungs.iter().any(|r| r.name == name && r.write && r.synchronous_commit);
+    let durable = |name: &str| experiment.rung(name).is_some_and(Rung::is_durable);
     result
         .variants
         .iter()
@@ -110,7 +107,7 @@ pub(crate) fn planned_factors(rung: &Rung) -> Factors {
         Batch::Sweep(_) => 0,
     };
     let mut factors = Settled {
-        connection: rung.connection.clone(),
+        connection: rung.connection,
         concurrency: rung.concurrency,
         method: rung.method,
         batch,

@@ -3,11 +3,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use pinchpoint_measure::{
-    Event, PlanFacts, RunResult, RunStatus, RungPlan, SCHEMA_VERSION, Sink, Stage, Sweep, Variant,
-    VariantStatus,
+    Environment, Event, PlanFacts, RunResult, RunStatus, RungPlan, SCHEMA_VERSION, Sink, Sweep,
+    Trial, TrialStatus, Variant, VariantStatus,
 };
 use pinchpoint_observe::CpuSampler;
-use pinchpoint_plan::{Batch, Experiment, Pace, WarmUp};
+use pinchpoint_plan::{Batch, Experiment, Like, Pace, WarmUp};
 use pinchpoint_stack::{Cancel, Helper, Installation, Postgres, PostgresOptions};
 
 use crate::directory::ResultDirectory;
@@ -15,7 +15,7 @@ use crate::error::LabError;
 use crate::resolve::{Settled, planned_factors, settle, sweep_owner};
 use crate::server::Server;
 use crate::trial::TrialRun;
-use crate::{bench, clock, environment, forecast, summary, sweep};
+use crate::{clock, environment, forecast, summary, sweep};
 
 /// Where and on what an experiment is run.
 #[derive(Debug, Clone)]
@@ -175,7 +175,7 @@ impl<'a> Run<'a> {
             let owner = sweep_owner(rung).to_owned();
             let owned_elsewhere =
                 owner != rung.name && experiment.rungs.iter().any(|r| r.name == owner);
-            if rung.like == Some(pinchpoint_plan::Like::Best) || owned_elsewhere {
+            if rung.like == Some(Like::Best) || owned_elsewhere {
                 continue;
             }
             let mut points = Vec::with_capacity(sizes.len());
@@ -227,7 +227,12 @@ impl<'a> Run<'a> {
             variant: &variant,
             rung: &settled,
             number,
-            seed: self.result.plan.seed.wrapping_add(u64::from(number) << 32).wrapping_add(index as u64),
+            seed: self
+                .result
+                .plan
+                .seed
+                .wrapping_add(u64::from(number) << 32)
+                .wrapping_add(index as u64),
             log,
             cancel: self.cancel,
             left_after_s: self.left_after_s(index, number),
@@ -244,14 +249,15 @@ impl<'a> Run<'a> {
     }
 
     /// Takes a trial into the result, and writes it.
-    fn keep(&mut self, index: usize, trial: pinchpoint_measure::Trial) -> Result<(), LabError> {
-        let interrupted = trial.status == pinchpoint_measure::TrialStatus::Interrupted;
+    fn keep(&mut self, index: usize, trial: Trial) -> Result<(), LabError> {
+        let interrupted = trial.status == TrialStatus::Interrupted;
         let variant = &mut self.result.variants[index];
         variant.trials.push(trial.clone());
         summary::update(variant);
         let name = variant.name.clone();
         self.tell(&Event::TrialEnded { variant: name, trial: Box::new(trial) });
-        for event in forecast::after_trial(&mut self.result, self.experiment, &self.settled, index) {
+        for event in forecast::after_trial(&mut self.result, self.experiment, &self.settled, index)
+        {
             self.tell(&event);
         }
         self.directory.write_result(&self.result)?;
@@ -406,7 +412,7 @@ fn blank_result(experiment: &Experiment) -> RunResult {
         finished_at: None,
         status: RunStatus::Running,
         reason: None,
-        environment: Default::default(),
+        environment: Environment::default(),
         plan: PlanFacts {
             duration_s: load.duration.as_secs_f64(),
             warmup: match load.warmup {

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use pinchpoint_measure::{Limit, Software, Table};
 use pinchpoint_plan::{Experiment, Transport};
-use pinchpoint_sql::{Admin, Dsn, SqlError, TlsSetup};
+use pinchpoint_sql::{Admin, Dsn, SqlError};
 use pinchpoint_stack::{Cancel, Postgres};
 
 use crate::error::LabError;
@@ -120,8 +120,8 @@ impl Server {
     }
 
     /// Why the managed server has gone, if it has.
-    pub(crate) fn obituary(&mut self) -> Option<String> {
-        self.managed.as_mut().and_then(|p| p.alive().err().map(|gone| gone.to_string()))
+    pub(crate) fn obituary(&self) -> Option<String> {
+        self.managed.as_ref().and_then(|p| p.alive().err().map(|gone| gone.to_string()))
     }
 
     /// Stops the managed server at once, as a crash would. `None` for a server that is not ours.
@@ -165,7 +165,7 @@ impl Server {
     }
 
     /// Where the server keeps its data, when it is ours.
-    pub(crate) fn data_directory(&self) -> Option<&std::path::Path> {
+    pub(crate) fn data_directory(&self) -> Option<std::path::PathBuf> {
         self.managed.as_ref().map(Postgres::data_dir)
     }
 
@@ -193,7 +193,9 @@ impl Server {
 }
 
 fn parse(dsn: &str) -> Result<Dsn, LabError> {
-    Dsn::parse(dsn).map_err(|e| LabError::Unsuitable(format!("the DSN is not usable: {e}")))
+    let dsn =
+        Dsn::parse(dsn).map_err(|e| LabError::Unsuitable(format!("the DSN is not usable: {e}")))?;
+    Ok(dsn.with_password(std::env::var("PGPASSWORD").ok()))
 }
 
 /// Refuses a server that lacks a right or has too few connections.

@@ -37,9 +37,8 @@ fn summarize(trials: &[Trial]) -> Option<Summary> {
             ci_method: spread.method,
         },
     };
-    let middle = |pick: &dyn Fn(&Trial) -> f64| {
-        median(&good.iter().map(|t| pick(t)).collect::<Vec<_>>()).unwrap_or(0.0)
-    };
+    let good = Good(good);
+    let middle = |pick: &dyn Fn(&Trial) -> f64| good.middle(pick);
     let phases_ms: BTreeMap<_, _> = PHASES
         .into_iter()
         .map(|p| (p, middle(&|t: &Trial| t.phases_ms.get(&p).copied().unwrap_or(0.0))))
@@ -47,8 +46,8 @@ fn summarize(trials: &[Trial]) -> Option<Summary> {
         .collect();
     Some(Summary {
         throughput_per_s: throughput,
-        latency_ms: latency(&middle, |t| &t.latency_ms),
-        statement_latency_ms: latency(&middle, |t| &t.statement_latency_ms),
+        latency_ms: good.latency(|t| &t.latency_ms),
+        statement_latency_ms: good.latency(|t| &t.statement_latency_ms),
         per_row_latency_ms: middle(&|t| t.per_row_latency_ms.avg),
         phases_ms,
         client_cpu_us_per_op: middle(&|t| t.client_cpu_us_per_op),
@@ -57,16 +56,22 @@ fn summarize(trials: &[Trial]) -> Option<Summary> {
     })
 }
 
-fn latency(
-    middle: &dyn Fn(&dyn Fn(&Trial) -> f64) -> f64,
-    pick: fn(&Trial) -> &Latency,
-) -> Latency {
-    Latency {
-        avg: middle(&|t| pick(t).avg),
-        p50: middle(&|t| pick(t).p50),
-        p90: middle(&|t| pick(t).p90),
-        p95: middle(&|t| pick(t).p95),
-        p99: middle(&|t| pick(t).p99),
-        max: middle(&|t| pick(t).max),
+/// The trials that count.
+struct Good<'a>(Vec<&'a Trial>);
+
+impl Good<'_> {
+    fn middle(&self, pick: &dyn Fn(&Trial) -> f64) -> f64 {
+        median(&self.0.iter().map(|t| pick(t)).collect::<Vec<_>>()).unwrap_or(0.0)
+    }
+
+    fn latency(&self, pick: fn(&Trial) -> &Latency) -> Latency {
+        Latency {
+            avg: self.middle(&|t| pick(t).avg),
+            p50: self.middle(&|t| pick(t).p50),
+            p90: self.middle(&|t| pick(t).p90),
+            p95: self.middle(&|t| pick(t).p95),
+            p99: self.middle(&|t| pick(t).p99),
+            max: self.middle(&|t| pick(t).max),
+        }
     }
 }

@@ -85,10 +85,10 @@ impl TrialRun<'_> {
             interval: self.experiment.load.interval,
             cancel: self.cancel,
             obituary: &mut || self.server.obituary(),
-            log: self.log.try_clone().map_err(|source| LabError::Directory {
-                path: "histograms".into(),
-                source,
-            })?,
+            log: self
+                .log
+                .try_clone()
+                .map_err(|source| LabError::Directory { path: "histograms".into(), source })?,
         };
         let total_s = duration.as_secs_f64();
         measuring

@@ -21,7 +21,7 @@ pub(crate) fn run(args: &PostgresArgs) -> Result<ExitCode, Failure> {
     let cancel = Cancel::new();
     signals::listen(cancel.clone(), |_| ())
         .map_err(|error| Failure::run(format!("failed to listen for signals: {error}")))?;
-    let mut postgres = Postgres::start(&helper()?, &options, &cancel).map_err(|error| {
+    let postgres = Postgres::start(&helper()?, &options, &cancel).map_err(|error| {
         let failure = Failure::run(error.to_string());
         if error.is_cancelled() { Failure { exit: ExitCode::Interrupted, ..failure } } else { failure }
     })?;

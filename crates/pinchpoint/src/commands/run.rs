@@ -3,7 +3,7 @@ use std::path::Path;
 
 use pinchpoint_lab::{Finished, Options, Target};
 use pinchpoint_measure::{ExitCode, RunStatus, Sink, VariantStatus};
-use pinchpoint_plan::{BUILT_IN, Experiment, Overrides, WarmUp, parse_duration};
+use pinchpoint_plan::{BUILT_IN, Experiment, Overrides, WarmUpChoice};
 use pinchpoint_report::{Style, climb_table};
 use pinchpoint_stack::{Cancel, Helper, SearchInput, find_postgres};
 
@@ -13,11 +13,11 @@ use crate::failure::Failure;
 use crate::live::{self, Quiet};
 use crate::{signals, terminal};
 
-pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let experiment = load(&args.experiment)?
-        .with(&overrides(&args)?)
+        .with(&overrides(args)?)
         .map_err(|error| Failure::input(error.to_string()))?;
-    let options = Options { directory: args.out.clone(), target: target(&args)? };
+    let options = Options { directory: args.out.clone(), target: target(args)? };
     let cancel = Cancel::new();
     signals::listen(cancel.clone(), terminal::eprint)
         .map_err(|error| Failure::run(format!("failed to listen for signals: {error}")))?;
@@ -55,11 +55,10 @@ fn load(name: &str) -> Result<Experiment, Failure> {
 fn overrides(args: &RunArgs) -> Result<Overrides, Failure> {
     let warmup = match args.warmup.as_deref() {
         None => None,
-        Some("auto") => Some(WarmUp::Auto { at_most: pinchpoint_plan::WARMUP_AT_MOST }),
-        Some(text) => Some(WarmUp::Fixed(parse_duration(text).map_err(|error| {
+        Some(text) => Some(text.parse::<WarmUpChoice>().map_err(|error| {
             Failure::input(format!("--warmup {text}: {error}"))
                 .hint("give `auto` or a time such as 5s")
-        })?)),
+        })?),
     };
     Ok(Overrides {
         duration: args.duration,
