@@ -25,7 +25,13 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode, Failure> {
 fn describe_machine(text: &mut String) {
     let machine = machine();
     let gib = machine.memory_bytes as f64 / f64::from(1 << 30);
-    let _ = writeln!(text, "machine    {}, {} CPUs, {} GiB", machine.cpu_model, machine.cpus, significant(gib, 3));
+    let _ = writeln!(
+        text,
+        "machine    {}, {} CPUs, {} GiB",
+        machine.cpu_model,
+        machine.cpus,
+        significant(gib, 3)
+    );
     let _ = writeln!(text, "kernel     {}", machine.kernel);
 }
 
@@ -38,7 +44,8 @@ fn describe_disk(text: &mut String) {
     };
     let _ = writeln!(text, "data in    {} ({kind}; {flush})", base.display());
     if kind == "tmpfs" {
-        let _ = writeln!(text, "           a tmpfs: flushes cost nothing, durable rungs look too fast");
+        let _ =
+            writeln!(text, "           a tmpfs: flushes cost nothing, durable rungs look too fast");
     }
 }
 
@@ -66,7 +73,8 @@ fn describe_postgres(text: &mut String, args: &DoctorArgs) -> Result<(), Failure
     for (i, found) in search.found.iter().enumerate() {
         let mark = if i == 0 { "→" } else { " " };
         let place = display(&found.bin_dir);
-        let _ = writeln!(text, "  {mark} {:<8} {place} ({})", found.version.to_string(), found.source);
+        let _ =
+            writeln!(text, "  {mark} {:<8} {place} ({})", found.version.to_string(), found.source);
     }
     text.push_str("\nlooked in\n");
     for (place, outcome) in &search.looked {

@@ -23,11 +23,18 @@ pub(crate) fn run(args: &PostgresArgs) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::run(format!("failed to listen for signals: {error}")))?;
     let postgres = Postgres::start(&helper()?, &options, &cancel).map_err(|error| {
         let failure = Failure::run(error.to_string());
-        if error.is_cancelled() { Failure { exit: ExitCode::Interrupted, ..failure } } else { failure }
+        if error.is_cancelled() {
+            Failure { exit: ExitCode::Interrupted, ..failure }
+        } else {
+            failure
+        }
     })?;
     terminal::print(&format!("{}\n", postgres.dsn(Transport::Tcp)))?;
     for limit in postgres.limits().iter().filter(|l| !l.in_force) {
-        terminal::eprint(&format!("limit not set: {} {} ({})\n", limit.name, limit.asked, limit.how));
+        terminal::eprint(&format!(
+            "limit not set: {} {} ({})\n",
+            limit.name, limit.asked, limit.how
+        ));
     }
     if args.until_eof {
         let cancel = cancel.clone();

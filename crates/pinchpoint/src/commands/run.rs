@@ -79,13 +79,11 @@ fn target(args: &RunArgs) -> Result<Target, Failure> {
 }
 
 /// The newest PostgreSQL on this machine, or the one that was named.
-pub(crate) fn installation(
-    search: &SearchArgs,
-) -> Result<pinchpoint_stack::Installation, Failure> {
+pub(crate) fn installation(search: &SearchArgs) -> Result<pinchpoint_stack::Installation, Failure> {
     let input = SearchInput { explicit: search.pg_bin.clone(), ..SearchInput::from_env() };
-    find_postgres(&input)
-        .and_then(pinchpoint_stack::Search::newest)
-        .map_err(|error| Failure::run(error.to_string()).hint("`pinchpoint doctor` shows all that was looked at"))
+    find_postgres(&input).and_then(pinchpoint_stack::Search::newest).map_err(|error| {
+        Failure::run(error.to_string()).hint("`pinchpoint doctor` shows all that was looked at")
+    })
 }
 
 /// Our own executable, which prepares and guards child processes.

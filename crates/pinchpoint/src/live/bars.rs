@@ -34,8 +34,8 @@ impl Sink for Bars {
         }
         for (i, text) in self.state.lines(error_width()).into_iter().enumerate() {
             if i == self.lines.len() {
-                let style =
-                    ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+                let style = ProgressStyle::with_template("{msg}")
+                    .unwrap_or_else(|_| ProgressStyle::default_bar());
                 let line = ProgressBar::new_spinner().with_style(style);
                 self.lines.push(self.screen.add(line));
             }

@@ -28,8 +28,9 @@ impl<W: FnMut(&str)> Sink for Lines<W> {
 fn line(event: &Event, trials: u32) -> Option<String> {
     Some(match event {
         Event::RunStarted { experiment, rungs, trials, expected_s, directory } => format!(
-            "{experiment}: {} rungs × {trials} trials, about {}; result in {directory}",
-            rungs.len(),
+            "{experiment}: {} × {}, about {}; result in {directory}",
+            count(rungs.len(), "rung"),
+            count(*trials as usize, "trial"),
             human_duration(*expected_s)
         ),
         Event::StackStarting { what } => format!("starting {what}"),
@@ -61,6 +62,11 @@ fn line(event: &Event, trials: u32) -> Option<String> {
         | Event::Verdict { .. }
         | Event::Prediction { .. } => return None,
     })
+}
+
+/// `1 rung`, `2 rungs`.
+fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
 fn trial_line(variant: &str, trial: &Trial, trials: u32) -> String {

@@ -7,6 +7,7 @@ use pinchpoint_measure::{
 pub(super) struct State {
     rungs: Vec<Rung>,
     trials: u32,
+    experiment: String,
     headline: String,
     left_s: Option<f64>,
 }
@@ -40,12 +41,14 @@ impl State {
             Event::RunStarted { experiment, rungs, trials, expected_s, .. } => {
                 self.trials = *trials;
                 self.left_s = Some(*expected_s);
+                self.experiment.clone_from(experiment);
                 self.headline = format!("{experiment}: preparing");
                 self.rungs = rungs.iter().map(|r| Rung::new(&r.name)).collect();
             }
             Event::StackStarting { what } => self.headline = format!("starting {what}"),
             Event::StackReady { what, ready_s } => {
-                self.headline = format!("{what} ready in {}", human_duration(*ready_s));
+                let took = human_duration(*ready_s);
+                self.headline = format!("{} on {what} (ready in {took})", self.experiment);
             }
             Event::SweepPoint { variant, point } => {
                 if let Some(rung) = self.rung(variant) {
@@ -66,7 +69,15 @@ impl State {
                 }
             }
             Event::Progress {
-                variant, stage, elapsed_s, total_s, tps, p95_ms, errors, run_left_s, ..
+                variant,
+                stage,
+                elapsed_s,
+                total_s,
+                tps,
+                p95_ms,
+                errors,
+                run_left_s,
+                ..
             } => {
                 self.left_s = Some(*run_left_s);
                 if let Some(rung) = self.rung(variant) {
@@ -212,11 +223,17 @@ mod tests {
         });
         state.apply(&Event::VariantSkipped {
             variant: "1".to_owned(),
-            reason: "a reason that is long enough to reach over the edge of the narrow terminal here"
-                .to_owned(),
+            reason:
+                "a reason that is long enough to reach over the edge of the narrow terminal here"
+                    .to_owned(),
         });
         let lines = state.lines(80);
         assert!(lines.iter().all(|l| l.chars().count() < 80), "{lines:#?}");
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        ladder on PostgreSQL 15.18 (ready in 1.4 s), about 1 min 01 s left
+          1    skipped: a reason that is long enough to reach over the edge of the narr
+          2-B  ███░░░░░░░░░ 0/3  measuring         8,413 tps  p95    6.91 ms  1,234 err
+          3-B  ░░░░░░░░░░░░ 0/3  batch 10,000    641,000 tps  p95    14.2 ms  0 errors
+        ");
     }
 }
