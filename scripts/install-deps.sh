@@ -1,80 +1,157 @@
 #!/usr/bin/env bash
-# Installs what `make demo|test|bench` needs and does not find: on Debian and Ubuntu by package
-# name, with sudo when not root; elsewhere it says exactly what to install.
+# Installs what `make demo`, `make test` or `make bench` needs and does not find: on Debian and
+# Ubuntu by package name, with sudo when not root; elsewhere it says exactly what to install.
 set -euo pipefail
 
-wanted=${1:?"usage: install-deps.sh demo|test|bench"}
-packages=()
-missing=()
+rust_at_least=1.90.0
+wanted=${1:-}
+case $wanted in
+demo | test | bench) ;;
+*)
+    echo "usage: scripts/install-deps.sh demo|test|bench" >&2
+    exit 2
+    ;;
+esac
+
+missing=()  # what people call it
+packages=() # what Debian calls it
 
 need() { # need <what> <Debian package>
     missing+=("$1")
     packages+=("$2")
 }
 
-has_postgres() {
-    if [ -n "${PINCHPOINT_PG_BIN:-}" ] && [ -x "$PINCHPOINT_PG_BIN/initdb" ]; then return 0; fi
-    local candidate
-    for candidate in "$(pg_config --bindir 2>/dev/null || true)" /usr/lib/postgresql/*/bin /usr/pgsql-*/bin \
-        /opt/homebrew/opt/postgresql@*/bin /usr/local/opt/postgresql@*/bin; do
-        if [ -x "$candidate/initdb" ] && [ -x "$candidate/postgres" ]; then return 0; fi
-    done
-    command -v initdb >/dev/null && command -v postgres >/dev/null
+# Where the distributions put PostgreSQL's programs.
+postgres_directories() {
+    printf '%s\n' "${PINCHPOINT_PG_BIN:-}" "$(pg_config --bindir 2>/dev/null || true)" \
+        /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql@*/bin \
+        /usr/local/opt/postgresql@*/bin
+    tr ':' '\n' <<<"$PATH"
 }
 
-has_pgbench() {
-    command -v pgbench >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/pgbench' >/dev/null
+has_program() { # has_program <name>...: one of PostgreSQL's directories holds them all
+    local directory name
+    while IFS= read -r directory; do
+        [ -n "$directory" ] || continue
+        for name in "$@"; do
+            [ -x "$directory/$name" ] || continue 2
+        done
+        return 0
+    done < <(postgres_directories)
+    return 1
 }
 
-command -v cc >/dev/null || need "a C compiler (cc)" gcc
-command -v make >/dev/null || need "make" make
-has_postgres || need "PostgreSQL's server programs, version 14 or newer" postgresql
-case $wanted in
-demo) ;;
-test) command -v openssl >/dev/null || need "openssl, for the TLS tests" openssl ;;
-bench)
-    has_pgbench || need "pgbench" postgresql-contrib
-    python3 -c 'import venv, ensurepip' 2>/dev/null || need "Python's venv" python3-venv
-    ;;
-*)
-    echo "install-deps.sh: unknown set '$wanted'; one of demo, test, bench" >&2
-    exit 2
-    ;;
-esac
+look() {
+    command -v cc >/dev/null || need "a C compiler (cc)" gcc
+    # Without the C library's headers a compiler of Debian's is of no use.
+    if command -v dpkg-query >/dev/null && ! [ -e /usr/include/stdio.h ]; then
+        need "the C library's headers" libc6-dev
+    fi
+    has_program initdb postgres || need "PostgreSQL's server programs" postgresql
+    case $wanted in
+    test)
+        command -v openssl >/dev/null || need "openssl, for the tests of TLS" openssl
+        ;;
+    bench)
+        has_program pgbench || need "pgbench" postgresql-contrib
+        has_program psql || need "psql" postgresql-client
+        if ! command -v python3 >/dev/null; then
+            need "Python 3.9 or newer" python3
+        fi
+        python3 -c 'import venv, ensurepip' 2>/dev/null || need "Python's venv" python3-venv
+        ;;
+    esac
+}
 
-if [ ${#packages[@]} -gt 0 ]; then
-    if ! command -v apt-get >/dev/null; then
-        {
-            echo "These are missing and cannot be installed by themselves on this system:"
-            printf '  - %s\n' "${missing[@]}"
-            echo "Fedora: dnf install gcc make postgresql-server postgresql-contrib openssl"
-            echo "macOS:  brew install postgresql@17 openssl"
-            echo "Arch:   pacman -S base-devel postgresql openssl"
-        } >&2
+explain() {
+    echo "missing, and not installed by this script on this system:"
+    printf '  - %s\n' "${missing[@]}"
+    echo "install, then run this again:"
+    echo "  Fedora  sudo dnf install gcc postgresql-server postgresql-contrib openssl python3"
+    echo "  Arch    sudo pacman -S --needed base-devel postgresql openssl python"
+    echo "  macOS   brew install postgresql@17 openssl python"
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        echo "install-deps.sh: needs root to install ${packages[*]}; there is no sudo" >&2
+        return 1
+    fi
+}
+
+# Debian's package makes and starts a server of its own on the standard port; nobody asked for
+# that. While a PostgreSQL server is installed, and only then, a drop-in says no.
+drop_in=/etc/postgresql-common/createcluster.d/pinchpoint-install.conf
+
+forbid_cluster() {
+    as_root mkdir -p "${drop_in%/*}"
+    echo "create_main_cluster = false" | as_root tee "$drop_in" >/dev/null
+    trap 'as_root rm -f "$drop_in"' EXIT
+}
+
+allow_cluster() {
+    as_root rm -f "$drop_in"
+    trap - EXIT
+}
+
+apt_install() {
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -yq --no-install-recommends "${packages[@]}" </dev/null
+}
+
+install() {
+    echo "installing with apt-get: ${packages[*]}"
+    forbid_cluster
+    # The package lists of a fresh machine are empty or old; of others, mostly good enough.
+    if ! apt_install; then
+        as_root apt-get update -q
+        apt_install
+    fi
+    allow_cluster
+}
+
+check_rust() {
+    if ! command -v cargo >/dev/null; then
+        echo "Rust is missing: install it from https://rustup.rs, then run this again" >&2
         exit 1
     fi
-    sudo=()
-    if [ "$(id -u)" -ne 0 ]; then sudo=(sudo); fi
-    echo "installing: ${packages[*]}"
-    # Debian starts a server of its own when it installs one; nobody asked for that.
-    if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
-        "${sudo[@]}" mkdir -p /etc/postgresql-common
-        echo 'create_main_cluster = false' | "${sudo[@]}" tee /etc/postgresql-common/createcluster.conf >/dev/null
+    local version
+    version=$(cargo --version | awk '{print $2}')
+    if [ "$(printf '%s\n' "$rust_at_least" "$version" | sort -V | head -n 1)" != "$rust_at_least" ]; then
+        echo "cargo $version is too old: $rust_at_least or newer is needed (rustup update stable)" >&2
+        exit 1
     fi
-    "${sudo[@]}" apt-get update -q
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "${packages[@]}"
-fi
+    [ "$wanted" = test ] || return 0
+    local component
+    for component in fmt:rustfmt clippy:clippy; do
+        if ! cargo "${component%:*}" --version >/dev/null 2>&1; then
+            echo "installing with rustup: ${component#*:}"
+            rustup component add "${component#*:}"
+        fi
+    done
+    if ! cargo nextest --version >/dev/null 2>&1; then
+        echo "installing with cargo: cargo-nextest (some minutes, once)"
+        cargo install --locked cargo-nextest
+    fi
+}
 
-if ! command -v cargo >/dev/null; then
-    echo "Rust is missing: install rustup (https://rustup.rs), then run this again" >&2
-    exit 1
+look
+if [ ${#missing[@]} -gt 0 ]; then
+    if ! command -v apt-get >/dev/null; then
+        explain >&2
+        exit 1
+    fi
+    install
+    missing=()
+    packages=()
+    look
+    if [ ${#missing[@]} -gt 0 ]; then
+        echo "still missing after the installation: ${missing[*]}" >&2
+        exit 1
+    fi
 fi
-version=$(cargo --version | awk '{print $2}')
-if [ "$(printf '%s\n' 1.90.0 "$version" | sort -V | head -n 1)" != 1.90.0 ]; then
-    echo "cargo $version is too old: 1.90 or newer is needed (rustup update)" >&2
-    exit 1
-fi
-if [ "$wanted" = test ] && ! cargo nextest --version >/dev/null 2>&1; then
-    echo "installing: cargo-nextest"
-    cargo install --locked cargo-nextest
-fi
+check_rust

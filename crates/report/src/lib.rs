@@ -1,24 +1,78 @@
-//! Stub, about to be replaced.
+//! A result in, report files out: Markdown, HTML, CSV, plots, and the terminal's table.
+//!
+//! Pure and deterministic: the same result gives the same bytes, so that a result directory can be
+//! made again from its `result.json`.
+
+mod climb;
+mod csv;
+mod document;
+mod error;
+#[cfg(test)]
+mod fixture;
+mod html;
+mod markdown;
+mod plots;
+mod sections;
+mod share;
+mod table;
+mod text;
+
+pub use error::ReportError;
+pub use table::{Style, climb_table};
+
 use pinchpoint_measure::RunResult;
-/// x
-#[derive(Debug)]
-pub struct File { /// x
-pub path: String, /// x
-pub bytes: Vec<u8> }
-/// x
-#[derive(Debug, Clone, Copy)]
-pub enum Style { /// x
-Plain, /// x
-Ansi }
-/// x
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct ReportError;
-/// x
-pub fn render(_: &RunResult) -> Result<Vec<File>, ReportError> { Ok(vec![]) }
-/// x
-pub fn climb_table(r: &RunResult, _: usize, _: Style) -> String {
-    let mut t = String::new();
-    for v in &r.variants { t += &format!("{} {:?} {:?} {:?}\n", v.name, v.status, v.reason, v.summary.as_ref().map(|s| (s.throughput_per_s.median, s.statement_latency_ms.p50, s.client_cpu_us_per_row, s.phases_ms.clone()))); }
-    t
+
+/// A file of the report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Relative to the result directory, with `/`.
+    pub path: String,
+    /// What it holds.
+    pub bytes: Vec<u8>,
+}
+
+/// Every file that derives from a result.
+pub fn render(result: &RunResult) -> Result<Vec<File>, ReportError> {
+    let document = sections::document(result);
+    let plot = plots::ladder(result)?;
+    let images = [("plots/ladder.png", plot.as_slice())];
+    let mut files = csv::files(result);
+    files.push(file("summary_report.md", markdown::render(&document).into_bytes()));
+    files.push(file("report.html", html::render(&document, &images).into_bytes()));
+    files.push(file("plots/ladder.png", plot));
+    Ok(files)
+}
+
+fn file(path: &str, bytes: Vec<u8>) -> File {
+    File { path: path.to_owned(), bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use pinchpoint_measure::RunResult;
+
+    use super::*;
+
+    #[test]
+    fn the_same_result_gives_the_same_bytes_also_after_a_round_trip() {
+        let result = fixture::ladder();
+        let again = RunResult::from_json(&result.to_json().unwrap()).unwrap();
+        assert!(again == result);
+        assert!(render(&result).unwrap() == render(&again).unwrap());
+    }
+
+    #[test]
+    fn every_promised_file_is_there_once() {
+        let files = render(&fixture::ladder()).unwrap();
+        let mut paths: Vec<_> = files.iter().map(|f| f.path.as_str()).collect();
+        for wanted in
+            ["metrics.csv", "summary.csv", "summary_report.md", "report.html", "plots/ladder.png"]
+        {
+            assert!(paths.contains(&wanted), "{paths:?}");
+        }
+        paths.sort_unstable();
+        let before = paths.len();
+        paths.dedup();
+        assert_eq!(paths.len(), before);
+    }
 }

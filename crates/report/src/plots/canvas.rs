@@ -1,0 +1,119 @@
+use std::sync::Once;
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{FontStyle, register_font};
+
+use crate::ReportError;
+
+/// Width of every plot in pixels: twice what a page shows, for sharp print.
+pub(crate) const WIDTH: u32 = 1800;
+
+const FONT: &[u8] = include_bytes!("../../assets/DejaVuSans-subset.ttf");
+const FAMILY: &str = "pinchpoint";
+
+pub(super) const INK: RGBColor = RGBColor(27, 31, 36);
+pub(super) const DIM: RGBColor = RGBColor(89, 99, 110);
+pub(super) const GRID: RGBColor = RGBColor(221, 226, 232);
+
+/// How a text sits at its point.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Align {
+    Left,
+    Centre,
+}
+
+/// A white card of pixels.
+pub(super) struct Canvas {
+    pixels: Vec<u8>,
+    height: u32,
+}
+
+impl Canvas {
+    pub(super) fn new(height: u32) -> Self {
+        static FONT_KNOWN: Once = Once::new();
+        FONT_KNOWN.call_once(|| {
+            // Without it texts fail to draw, and that is reported there.
+            let _ = register_font(FAMILY, FontStyle::Normal, FONT);
+        });
+        Self { pixels: vec![255; (WIDTH * height * 3) as usize], height }
+    }
+
+    /// Draws on the card.
+    pub(super) fn draw(
+        &mut self,
+        paint: impl FnOnce(&Brush<'_>) -> Result<(), ReportError>,
+    ) -> Result<(), ReportError> {
+        let area =
+            BitMapBackend::with_buffer(&mut self.pixels, (WIDTH, self.height)).into_drawing_area();
+        let brush = Brush { area };
+        paint(&brush)?;
+        brush.area.present().map_err(failed)
+    }
+
+    pub(super) fn into_png(self) -> Result<Vec<u8>, ReportError> {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, WIDTH, self.height);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(&self.pixels)?;
+        writer.finish()?;
+        Ok(bytes)
+    }
+}
+
+/// What draws: rectangles, lines and texts at pixel coordinates.
+pub(super) struct Brush<'a> {
+    area: DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>,
+}
+
+impl Brush<'_> {
+    pub(super) fn rectangle(
+        &self,
+        from: (i32, i32),
+        to: (i32, i32),
+        colour: RGBColor,
+    ) -> Result<(), ReportError> {
+        self.area.draw(&Rectangle::new([from, to], colour.filled())).map_err(failed)
+    }
+
+    pub(super) fn line(
+        &self,
+        from: (i32, i32),
+        to: (i32, i32),
+        colour: RGBColor,
+        width: u32,
+    ) -> Result<(), ReportError> {
+        let style = colour.stroke_width(width);
+        self.area.draw(&PathElement::new(vec![from, to], style)).map_err(failed)
+    }
+
+    /// A text whose vertical middle is at the point.
+    pub(super) fn text(
+        &self,
+        text: &str,
+        at: (i32, i32),
+        size: u32,
+        align: Align,
+        colour: RGBColor,
+    ) -> Result<(), ReportError> {
+        let h = match align {
+            Align::Left => HPos::Left,
+            Align::Centre => HPos::Center,
+        };
+        let style = (FAMILY, size).into_font().color(&colour).pos(Pos::new(h, VPos::Center));
+        let shown: String = text.chars().map(in_font).collect();
+        self.area.draw(&Text::new(shown, at, style)).map_err(failed)
+    }
+}
+
+/// The character, or a question mark when the font's subset does not have it.
+fn in_font(c: char) -> char {
+    let has = matches!(c, ' '..='~' | '\u{a0}'..='\u{ff}' | '–' | '—' | '…' | '→' | '≈' | '≤' | '≥' | '−' | 'μ');
+    if has { c } else { '?' }
+}
+
+fn failed(error: impl std::fmt::Display) -> ReportError {
+    ReportError::Draw(error.to_string())
+}

@@ -1,0 +1,74 @@
+use pinchpoint_measure::{Prediction, RunResult, Verdict, significant};
+
+use crate::document::Document;
+use crate::text::clean;
+
+/// What limited each rung, by elimination, and what was expected of it.
+pub(super) fn analysis(document: &mut Document, result: &RunResult) {
+    if result.variants.iter().all(|v| v.verdict.is_none() && v.prediction.is_none()) {
+        return;
+    }
+    document.heading("What limited each rung, and what was expected of it");
+    let predictions: Vec<_> = result
+        .variants
+        .iter()
+        .filter_map(|v| Some((clean(&v.name), v.prediction.as_ref()?)))
+        .map(|(name, p)| prediction_row(name, p))
+        .collect();
+    let head = ["rung", "lever", "expected rows/s", "measured", "", "from rung"];
+    document.table(2, &head, predictions);
+    document.paragraph(
+        "A range is computed from the rung that it starts from, by the basis given below, and \
+         stated before the rung is run for the first time; it is not changed afterwards.",
+    );
+    for variant in &result.variants {
+        if let Some(verdict) = &variant.verdict {
+            one(document, &clean(&variant.name), verdict, variant.prediction.as_ref());
+        }
+    }
+}
+
+fn prediction_row(name: String, prediction: &Prediction) -> Vec<String> {
+    let [lo, hi] = prediction.range_per_s;
+    let held = match prediction.held {
+        Some(true) => "held",
+        Some(false) => "missed",
+        None => "not measured",
+    };
+    vec![
+        name,
+        clean(&prediction.lever),
+        format!("{}–{}", significant(lo, 3), significant(hi, 3)),
+        prediction.measured_per_s.map_or_else(|| "–".to_owned(), |x| significant(x, 3)),
+        held.to_owned(),
+        clean(&prediction.from),
+    ]
+}
+
+fn one(document: &mut Document, name: &str, verdict: &Verdict, prediction: Option<&Prediction>) {
+    document.paragraph(format!(
+        "Rung {name}: {} ({:.0} % of the time, confidence {:.1} of 1). {}",
+        verdict.bottleneck,
+        verdict.share * 100.0,
+        verdict.confidence,
+        verdict.arithmetic.as_deref().unwrap_or_default()
+    ));
+    let rows = verdict
+        .elimination
+        .iter()
+        .map(|e| {
+            let word = if e.limits { "limits" } else { "cleared" };
+            vec![e.cause.clone(), e.finding.clone(), word.to_owned()]
+        })
+        .collect();
+    document.table(3, &["cause", "finding", ""], rows);
+    let mut items: Vec<String> = Vec::new();
+    items.extend(verdict.against.iter().map(|a| format!("against it: {a}")));
+    if let Some(prediction) = prediction {
+        items.push(format!(
+            "expected of this rung, from rung {}: {}",
+            prediction.from, prediction.basis
+        ));
+    }
+    document.list(items);
+}

@@ -1,0 +1,42 @@
+use pinchpoint_measure::{RunResult, significant};
+
+use crate::document::{Block, Document};
+
+/// Where the run took place.
+pub(super) fn environment(document: &mut Document, result: &RunResult) {
+    let environment = &result.environment;
+    document.heading("Environment");
+    let gib = environment.memory_bytes as f64 / f64::from(1 << 30);
+    let mut items = vec![format!(
+        "{}, {} CPUs, {} GiB of memory, {}",
+        environment.cpu_model,
+        environment.cpus,
+        significant(gib, 3),
+        environment.kernel
+    )];
+    if let Some(filesystem) = &environment.filesystem {
+        let flush = environment.fsync_us.map_or_else(String::new, |us| {
+            format!("; one fdatasync takes {} µs", significant(us, 3))
+        });
+        items.push(format!("data directory on {filesystem}{flush}"));
+    }
+    if let Some(steal) = environment.steal_share {
+        items.push(format!("CPU time stolen by the hypervisor: {:.2} %", steal * 100.0));
+    }
+    for limit in &environment.limits {
+        let word = if limit.in_force { "in force" } else { "NOT set" };
+        items.push(format!("limit {} = {}: {word} ({})", limit.name, limit.asked, limit.how));
+    }
+    document.list(items);
+    for software in &environment.software {
+        let whose = if software.managed { "private, removed after the run" } else { "external" };
+        document.paragraph(format!(
+            "{} {} ({whose}), reached by {}:",
+            software.name, software.version, software.transport
+        ));
+        let rows = software.settings.iter().map(|(n, v)| vec![n.clone(), v.clone()]).collect();
+        document.table(2, &["setting", "value"], rows);
+    }
+    document.heading("The experiment as it was run");
+    document.blocks.push(Block::Verbatim(result.plan.experiment_file.clone()));
+}
