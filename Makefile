@@ -2,10 +2,15 @@
 
 DEMO_DURATION ?= 3s
 DEMO_TRIALS   ?= 3
+BENCH_FLAGS   ?=
 
-.PHONY: demo test bench build
+.PHONY: help demo test bench build
+.DEFAULT_GOAL := help
 
-demo: ## build, climb the write ladder on a private PostgreSQL, print the climb
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## build, climb the write ladder on a private PostgreSQL, print the climb (DEMO_DURATION, DEMO_TRIALS)
 	@scripts/install-deps.sh demo
 	cargo build --release --locked
 	target/release/pinchpoint run ladder --duration $(DEMO_DURATION) --trials $(DEMO_TRIALS)
@@ -15,12 +20,13 @@ test: ## format, lint, and run every test against real servers
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo build --locked -p pinchpoint
+	cargo test --workspace --doc --locked --quiet
 	cargo nextest run --workspace --locked
 
-bench: ## the comparisons of BENCHMARKS.md, in one run
+bench: ## the comparisons of BENCHMARKS.md, in one run (BENCH_FLAGS, such as "--only copy --trials 5")
 	@scripts/install-deps.sh bench
 	cargo build --release --locked -p pinchpoint -p pinchpoint-bench
-	python3 bench/run.py
+	python3 bench/run.py $(BENCH_FLAGS)
 
-build:
+build: ## the command alone: target/release/pinchpoint
 	cargo build --release --locked

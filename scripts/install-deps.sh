@@ -56,7 +56,7 @@ look() {
         has_program pgbench || need "pgbench" postgresql-contrib
         has_program psql || need "psql" postgresql-client
         if ! command -v python3 >/dev/null; then
-            need "Python 3.9 or newer" python3
+            need "Python 3.10 or newer" python3
         fi
         python3 -c 'import venv, ensurepip' 2>/dev/null || need "Python's venv" python3-venv
         ;;
@@ -105,7 +105,7 @@ apt_install() {
 
 install() {
     echo "installing with apt-get: ${packages[*]}"
-    forbid_cluster
+    case " ${packages[*]} " in *" postgresql "*) forbid_cluster ;; esac
     # The package lists of a fresh machine are empty or old; of others, mostly good enough.
     if ! apt_install; then
         as_root apt-get update -q

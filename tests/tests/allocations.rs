@@ -1,0 +1,94 @@
+//! Nothing is allocated for an operation once the buffers have grown: counted, not claimed.
+
+use std::alloc::System;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pinchpoint_load::{LoadSpec, Session};
+use pinchpoint_measure::{Choice, Column, Generator, Method, SqlType, Table};
+use pinchpoint_sql::{Admin, ConnectionSpec, StatementDriver, WriteDriver, WriteSpec};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+use crate::server::{Server, block_on};
+
+#[global_allocator]
+static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn allocations() -> usize {
+    let stats = COUNTED.stats();
+    stats.allocations + stats.reallocations
+}
+
+/// Allocations of the whole process and operations, over a while after a warm-up.
+async fn count<D: pinchpoint_load::Driver>(driver: D, users: usize) -> (usize, u64) {
+    let load = LoadSpec { users, threads: 1, schedule: None, seed: 3, keep_acks: true };
+    let mut session = Session::open(Arc::new(driver), &load).await.expect("a session");
+    session.start();
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let (before, done) = (allocations(), session.totals().operations);
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let (after, operations) = (allocations(), session.totals().operations - done);
+    session.settle(Duration::from_secs(10)).await.expect("rest");
+    assert_eq!(session.totals().failed, 0);
+    session.close().await;
+    (after - before, operations)
+}
+
+#[test]
+fn an_operation_allocates_nothing_after_the_warm_up() {
+    let server = Server::start(&[]);
+    let column =
+        |name: &str, sql_type, generator| Column { name: name.to_owned(), sql_type, generator };
+    let integer = Generator::Integer { min: 1, max: 1000, choice: Choice::Zipf { exponent: 1.0 } };
+    let table = Table {
+        name: "t".to_owned(),
+        columns: vec![
+            column("id", SqlType::Uuid, Generator::Uuid),
+            column("n", SqlType::Integer, integer),
+            column("text", SqlType::Text, Generator::Text { min: 1, max: 20 }),
+            column("at", SqlType::TimestampTz, Generator::Now),
+        ],
+        primary_key: vec![],
+    };
+    block_on(async {
+        let mut admin = Admin::connect(&server.parsed()).await.expect("an admin");
+        admin.create_schema("s").await.expect("a schema");
+        admin.create_table(&table, "s").await.expect("a table");
+        for (method, batch) in [
+            (Method::Insert, 1),
+            (Method::ExecuteMany, 50),
+            (Method::Unnest, 50),
+            (Method::Copy, 50),
+        ] {
+            let spec = WriteSpec {
+                dsn: server.parsed(),
+                schema: Some("s".to_owned()),
+                table: table.clone(),
+                method,
+                batch,
+                synchronous_commit: Some(false),
+                write: true,
+                // Fewer connections than users, so that waiting for one is covered too.
+                connection: ConnectionSpec::Pool {
+                    min: 4,
+                    max: 4,
+                    timeout: Duration::from_secs(9),
+                },
+            };
+            let driver = WriteDriver::new(spec).expect("a driver");
+            let (allocations, operations) = count(driver, 4).await;
+            assert_none(&format!("{method:?}"), allocations, operations);
+        }
+        let dsn = server.parsed();
+        let driver = StatementDriver::new(dsn, "SELECT $1::int4", (1, 9)).expect("a driver");
+        let (allocations, operations) = count(driver, 16).await;
+        assert_none("a prepared SELECT", allocations, operations);
+    });
+}
+
+/// The test's own timers and the runtime may allocate now and then: that does not grow with the
+/// operations.
+fn assert_none(what: &str, allocations: usize, operations: u64) {
+    assert!(operations > 300, "{what}: only {operations} operations");
+    assert!(allocations < 50, "{what}: {allocations} allocations in {operations} operations");
+}
