@@ -221,7 +221,7 @@ fn a_backend_killed_in_mid_trial_is_counted_and_the_run_goes_on() {
     let mut running = Running::spawn(&["run", &file, "--out", &out.display().to_string()]);
     let pid = running.pid();
     running.wait_for("ready in");
-    std::thread::sleep(std::time::Duration::from_millis(1000));
+    std::thread::sleep(std::time::Duration::from_secs(1));
     // The server takes all its sessions down when one of them dies so, and recovers by itself.
     let parent = postmaster(pid).to_string();
     let backends = fs::read_dir("/proc").expect("/proc").flatten().filter(|entry| {

@@ -1,12 +1,16 @@
 //! End-to-end tests through the built command, and tests of the tree itself.
 
 mod allocations;
+mod cleanup;
 mod command;
 mod driver;
 mod external;
+mod help;
+mod input;
 mod ladder;
 mod layers;
 mod processes;
+mod reference;
 mod server;
 mod tidiness;
 mod tree;

@@ -28,10 +28,6 @@ impl Server {
         Self { child, dsn: dsn.trim().to_owned() }
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     pub(crate) fn parsed(&self) -> Dsn {
         Dsn::parse(&self.dsn).expect("a DSN")
     }
@@ -45,7 +41,7 @@ impl Server {
     /// Runs a statement as the superuser and returns its rows.
     pub(crate) fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         let dsn = self.parsed();
-        block_on(async {
+        block_on_aside(async {
             let tls = TlsSetup::new(&dsn).expect("TLS");
             let mut connection = Connection::connect(&dsn, &tls).await.expect("a connection");
             connection.query(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"))
@@ -70,4 +66,9 @@ impl Drop for Server {
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(future)
+}
+
+/// The same on a thread of its own, for use inside another runtime.
+fn block_on_aside<T: Send>(future: impl Future<Output = T> + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(|| block_on(future)).join().expect("it ends"))
 }

@@ -27,7 +27,9 @@ fn all_sources() -> Vec<PathBuf> {
 
 #[test]
 fn files_hold_one_subject() {
-    for path in all_sources() {
+    // Tests may be as long as what they test has ways to fail.
+    let is_test = |path: &Path| path.components().any(|c| c.as_os_str() == "tests");
+    for path in all_sources().into_iter().filter(|p| !is_test(p)) {
         let text = fs::read_to_string(&path).expect("a source");
         let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
         let lines = code.lines().count();

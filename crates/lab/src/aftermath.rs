@@ -3,9 +3,9 @@ use std::time::{Duration, Instant};
 use pinchpoint_load::{Rest, Session};
 use pinchpoint_measure::{Crash, Event, Ledger, Stage};
 
-use crate::bench::age_ms;
 use crate::error::LabError;
 use crate::measuring::Measured;
+use crate::rung_load::age_ms;
 use crate::trial::TrialRun;
 
 /// What the end of a trial brought to light.

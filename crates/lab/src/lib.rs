@@ -4,7 +4,7 @@
 //! given to a [`Sink`](pinchpoint_measure::Sink). Nothing here prints.
 
 mod aftermath;
-mod bench;
+mod blank;
 mod clock;
 mod directory;
 mod environment;
@@ -12,12 +12,17 @@ mod error;
 mod figures;
 mod forecast;
 mod measuring;
+mod options;
+mod overhead;
 mod resolve;
 mod run;
+mod rung_load;
 mod server;
 mod summary;
 mod sweep;
 mod trial;
 
 pub use error::LabError;
-pub use run::{Finished, Options, Target, run};
+pub use options::{Options, Target};
+pub use run::{Finished, run};
+pub use server::check_dsn;

@@ -1,47 +1,23 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use pinchpoint_measure::{
-    Environment, Event, PlanFacts, RunResult, RunStatus, RungPlan, SCHEMA_VERSION, Sink, Sweep,
-    Trial, TrialStatus, Variant, VariantStatus,
+    Event, RunResult, RunStatus, RungPlan, Sink, Sweep, Trial, TrialStatus, VariantStatus,
 };
 use pinchpoint_observe::CpuSampler;
-use pinchpoint_plan::{Batch, Experiment, Like, Pace, WarmUp};
-use pinchpoint_stack::{Cancel, Helper, Installation, Postgres, PostgresOptions};
+use pinchpoint_plan::{Batch, Experiment, Like};
+use pinchpoint_stack::{Cancel, Postgres, PostgresOptions};
 
+use crate::blank::{blank_result, fresh_seed};
 use crate::directory::ResultDirectory;
 use crate::error::LabError;
-use crate::resolve::{Settled, planned_factors, settle, sweep_owner};
+use crate::options::{Options, Target};
+use crate::overhead::Overhead;
+use crate::resolve::{Settled, settle, sweep_owner};
 use crate::server::Server;
 use crate::trial::TrialRun;
 use crate::{clock, environment, forecast, summary, sweep};
-
-/// Where and on what an experiment is run.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The result directory; `results/<experiment>-<time>` when absent.
-    pub directory: Option<PathBuf>,
-    /// The server.
-    pub target: Target,
-}
-
-/// The server that an experiment is run on.
-#[derive(Debug, Clone)]
-pub enum Target {
-    /// A private one, started and removed by us.
-    Managed {
-        /// Its programs.
-        installation: Installation,
-        /// Our own executable, which prepares and guards child processes.
-        helper: Helper,
-    },
-    /// Somebody else's; only a schema of our own is made in it and dropped again.
-    External {
-        /// Where it is.
-        dsn: String,
-    },
-}
 
 /// A run that has ended, well or not; its result is on disk.
 #[derive(Debug)]
@@ -183,7 +159,7 @@ impl<'a> Run<'a> {
                 let swept = BTreeMap::from([(rung.name.clone(), *size)]);
                 let Ok(at_size) = settle(rung, experiment, &swept, &self.result) else { continue };
                 let at_size = Settled { crash: false, ..at_size };
-                let length = sweep_length(experiment);
+                let length = sweep::length(experiment);
                 let seed = self.result.plan.seed;
                 let point =
                     sweep::measure(server, experiment, &at_size, seed, length, self.cancel).await?;
@@ -318,7 +294,7 @@ impl<'a> Run<'a> {
                 _ => None,
             })
             .sum();
-        let point_s = sweep_length(self.experiment).as_secs_f64() + 0.6;
+        let point_s = sweep::length(self.experiment).as_secs_f64() + 0.6;
         2.0 + points as f64 * point_s + trials * self.trial_s()
     }
 
@@ -360,93 +336,5 @@ impl<'a> Run<'a> {
         self.directory.write_result(&self.result)?;
         self.tell(&Event::RunEnded { status: self.result.status });
         Ok(Finished { directory: self.directory.path().to_owned(), result: self.result, error })
-    }
-}
-
-/// What trials take beyond their measured part.
-struct Overhead {
-    total: Duration,
-    trials: u32,
-}
-
-impl Overhead {
-    const fn new() -> Self {
-        Self { total: Duration::ZERO, trials: 0 }
-    }
-
-    fn saw(&mut self, took: Duration, measured_s: f64) {
-        self.total += took.saturating_sub(Duration::from_secs_f64(measured_s.max(0.0)));
-        self.trials += 1;
-    }
-
-    /// The mean so far, or a guess: a warm-up, emptying the table, counting it.
-    fn mean_s(&self, experiment: &Experiment) -> f64 {
-        if self.trials > 0 {
-            return self.total.as_secs_f64() / f64::from(self.trials);
-        }
-        0.5 + match experiment.load.warmup {
-            WarmUp::Fixed(length) => length.as_secs_f64(),
-            WarmUp::Auto { .. } => 1.5,
-        }
-    }
-}
-
-/// A sweep's points are short: they only rank sizes that differ by far.
-fn sweep_length(experiment: &Experiment) -> Duration {
-    (experiment.load.duration / 4).clamp(Duration::from_millis(300), Duration::from_secs(1))
-}
-
-fn fresh_seed() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    since.as_nanos() as u64 ^ (u64::from(std::process::id()) << 32)
-}
-
-fn blank_result(experiment: &Experiment) -> RunResult {
-    let load = &experiment.load;
-    RunResult {
-        schema_version: SCHEMA_VERSION,
-        pinchpoint_version: env!("CARGO_PKG_VERSION").to_owned(),
-        experiment: experiment.name.clone(),
-        description: experiment.description.clone(),
-        started_at: clock::timestamp(SystemTime::now()),
-        finished_at: None,
-        status: RunStatus::Running,
-        reason: None,
-        environment: Environment::default(),
-        plan: PlanFacts {
-            duration_s: load.duration.as_secs_f64(),
-            warmup: match load.warmup {
-                WarmUp::Auto { at_most } => format!("auto, at most {} s", at_most.as_secs_f64()),
-                WarmUp::Fixed(length) => format!("{} s", length.as_secs_f64()),
-            },
-            trials: load.trials,
-            interval_s: load.interval.as_secs_f64(),
-            target_per_s: match &load.pace {
-                Pace::Rate { per_s } => Some(*per_s),
-                Pace::FlatOut | Pace::Stages(_) => None,
-            },
-            seed: load.seed.unwrap_or_else(fresh_seed),
-            load_threads: load.threads.unwrap_or_else(|| {
-                std::thread::available_parallelism().map_or(1, |n| n.get() as u32)
-            }),
-            experiment_file: experiment.source.clone(),
-        },
-        sweeps: Vec::new(),
-        variants: experiment.rungs.iter().map(blank_variant).collect(),
-        warnings: Vec::new(),
-    }
-}
-
-fn blank_variant(rung: &pinchpoint_plan::Rung) -> Variant {
-    Variant {
-        name: rung.name.clone(),
-        title: rung.title.clone(),
-        factors: planned_factors(rung),
-        status: VariantStatus::Pending,
-        reason: None,
-        trials: Vec::new(),
-        summary: None,
-        verdict: None,
-        prediction: None,
     }
 }

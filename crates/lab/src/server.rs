@@ -192,6 +192,11 @@ impl Server {
     }
 }
 
+/// Says what is wrong with a DSN, without connecting.
+pub fn check_dsn(dsn: &str) -> Result<(), String> {
+    Dsn::parse(dsn).map(|_| ()).map_err(|e| format!("the DSN is not usable: {e}"))
+}
+
 fn parse(dsn: &str) -> Result<Dsn, LabError> {
     let dsn =
         Dsn::parse(dsn).map_err(|e| LabError::Unsuitable(format!("the DSN is not usable: {e}")))?;

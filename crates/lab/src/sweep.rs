@@ -5,15 +5,20 @@ use pinchpoint_measure::SweepPoint;
 use pinchpoint_plan::Experiment;
 use pinchpoint_stack::Cancel;
 
-use crate::bench::{concerns_rung, open, settle_grace};
 use crate::error::LabError;
 use crate::resolve::Settled;
+use crate::rung_load::{concerns_rung, open, settle_grace};
 use crate::server::Server;
 
 /// Before a size is measured.
 const WARM_UP: Duration = Duration::from_millis(300);
 /// A size must beat a smaller one by this factor: less latency is worth a little throughput.
 const WORTH: f64 = 1.03;
+
+/// A sweep's points are short: they only rank sizes that differ by far.
+pub(crate) fn length(experiment: &Experiment) -> Duration {
+    (experiment.load.duration / 4).clamp(Duration::from_millis(300), Duration::from_secs(1))
+}
 
 /// Measures one batch size. `None` when the size does not work at all.
 pub(crate) async fn measure(
@@ -35,7 +40,7 @@ pub(crate) async fn measure(
     session.rotate(&mut Histograms::new()).await?;
     tokio::select! {
         () = tokio::time::sleep(length) => (),
-        () = crate::bench::cancelled(cancel) => return Err(LabError::Interrupted),
+        () = crate::rung_load::cancelled(cancel) => return Err(LabError::Interrupted),
     }
     let mut histograms = Histograms::new();
     let harvest = session.rotate(&mut histograms).await?;

@@ -7,10 +7,10 @@ use pinchpoint_plan::{self as plan, Experiment};
 use pinchpoint_stack::Cancel;
 
 use crate::aftermath::Aftermath;
-use crate::bench::{concerns_rung, open, schedule, settle_grace, threads};
 use crate::error::LabError;
 use crate::measuring::{Measured, Measuring, Sight};
 use crate::resolve::Settled;
+use crate::rung_load::{concerns_rung, open, schedule, settle_grace, threads};
 use crate::server::Server;
 
 /// One trial to be run.

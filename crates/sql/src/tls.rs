@@ -2,11 +2,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use pinchpoint_measure::Cause;
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
@@ -41,19 +42,18 @@ impl TlsSetup {
             SslMode::Require => dsn.ssl_root_cert.is_some(),
             SslMode::Prefer | SslMode::Disable => false,
         };
-        let chain = if check {
-            let verifier = WebPkiServerVerifier::builder_with_provider(
-                Arc::new(roots(dsn)?),
-                provider.clone(),
-            )
-            .build()
-            .map_err(|e| failed(format!("no certificate to trust: {e}")))?;
-            Some(verifier)
+        let (chain, trusted) = if check {
+            let (roots, trusted) = roots(dsn)?;
+            let verifier =
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                    .build()
+                    .map_err(|e| failed(format!("no certificate to trust: {e}")))?;
+            (Some(verifier), trusted)
         } else {
-            None
+            (None, Vec::new())
         };
         let by_name = dsn.ssl_mode == SslMode::VerifyFull;
-        let verifier = Verifier { chain, by_name, provider: provider.clone() };
+        let verifier = Verifier { chain, trusted, by_name, provider: provider.clone() };
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|e| failed(e.to_string()))?
@@ -80,9 +80,10 @@ impl TlsSetup {
     }
 }
 
-fn roots(dsn: &Dsn) -> Result<RootCertStore, SqlError> {
+/// The authorities to trust, and the certificates that the user named.
+fn roots(dsn: &Dsn) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), SqlError> {
     let failed = |text: String| SqlError::new(Cause::Tls, text);
-    let mut roots = RootCertStore::empty();
+    let (mut roots, mut named) = (RootCertStore::empty(), Vec::new());
     match &dsn.ssl_root_cert {
         Some(path) if path.as_os_str() != "system" => {
             let shown = path.display();
@@ -91,6 +92,7 @@ fn roots(dsn: &Dsn) -> Result<RootCertStore, SqlError> {
             for certificate in found {
                 let certificate =
                     certificate.map_err(|e| failed(format!("sslrootcert {shown}: {e}")))?;
+                named.push(certificate.clone());
                 roots.add(certificate).map_err(|e| failed(format!("sslrootcert {shown}: {e}")))?;
             }
         }
@@ -99,13 +101,15 @@ fn roots(dsn: &Dsn) -> Result<RootCertStore, SqlError> {
             roots.add_parsable_certificates(native.certs);
         }
     }
-    Ok(roots)
+    Ok((roots, named))
 }
 
 /// libpq's levels of trust: none, the chain, or the chain and the name.
 #[derive(Debug)]
 struct Verifier {
     chain: Option<Arc<WebPkiServerVerifier>>,
+    /// Certificates that the user named: one of them may be the server's own.
+    trusted: Vec<CertificateDer<'static>>,
     by_name: bool,
     provider: Arc<CryptoProvider>,
 }
@@ -120,6 +124,12 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
+        if self.trusted.iter().any(|t| t.as_ref() == end_entity.as_ref()) {
+            if self.by_name {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+            }
+            return Ok(ServerCertVerified::assertion());
+        }
         let verdict =
             chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         match verdict {

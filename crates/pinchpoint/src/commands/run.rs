@@ -73,6 +73,7 @@ fn overrides(args: &RunArgs) -> Result<Overrides, Failure> {
 
 fn target(args: &RunArgs) -> Result<Target, Failure> {
     if let Some(dsn) = &args.dsn {
+        pinchpoint_lab::check_dsn(dsn).map_err(Failure::input)?;
         return Ok(Target::External { dsn: dsn.clone() });
     }
     Ok(Target::Managed { installation: installation(&args.search)?, helper: helper()? })

@@ -68,28 +68,10 @@ impl State {
                     rung.now = Now::Running(Stage::Prepare, 0.0);
                 }
             }
-            Event::Progress {
-                variant,
-                stage,
-                elapsed_s,
-                total_s,
-                tps,
-                p95_ms,
-                errors,
-                run_left_s,
-                ..
-            } => {
+            Event::Progress { run_left_s, variant, .. } => {
                 self.left_s = Some(*run_left_s);
                 if let Some(rung) = self.rung(variant) {
-                    let part = if *total_s > 0.0 { (elapsed_s / total_s).min(1.0) } else { 1.0 };
-                    rung.now = Now::Running(*stage, part);
-                    rung.errors = *errors;
-                    if *stage == Stage::Measure {
-                        rung.p95_ms = p95_ms.or(rung.p95_ms);
-                    }
-                    if *stage != Stage::Settle {
-                        rung.tps = Some(*tps);
-                    }
+                    rung.progress(event);
                 }
             }
             Event::TrialEnded { variant, trial } => {
@@ -136,6 +118,21 @@ impl Rung {
             p95_ms: None,
             errors: 0,
             rates: Vec::new(),
+        }
+    }
+
+    fn progress(&mut self, event: &Event) {
+        let Event::Progress { stage, elapsed_s, total_s, tps, p95_ms, errors, .. } = event else {
+            return;
+        };
+        let part = if *total_s > 0.0 { (elapsed_s / total_s).min(1.0) } else { 1.0 };
+        self.now = Now::Running(*stage, part);
+        self.errors = *errors;
+        if *stage == Stage::Measure {
+            self.p95_ms = p95_ms.or(self.p95_ms);
+        }
+        if *stage != Stage::Settle {
+            self.tps = Some(*tps);
         }
     }
 

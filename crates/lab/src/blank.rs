@@ -1,0 +1,66 @@
+use std::time::SystemTime;
+
+use pinchpoint_measure::{
+    Environment, PlanFacts, RunResult, RunStatus, SCHEMA_VERSION, Variant, VariantStatus,
+};
+use pinchpoint_plan::{Experiment, Pace, Rung, WarmUp};
+
+use crate::clock;
+use crate::resolve::planned_factors;
+
+/// A seed for a run that names none.
+pub(crate) fn fresh_seed() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    since.as_nanos() as u64 ^ (u64::from(std::process::id()) << 32)
+}
+
+/// A result with nothing measured yet.
+pub(crate) fn blank_result(experiment: &Experiment) -> RunResult {
+    let load = &experiment.load;
+    RunResult {
+        schema_version: SCHEMA_VERSION,
+        pinchpoint_version: env!("CARGO_PKG_VERSION").to_owned(),
+        experiment: experiment.name.clone(),
+        description: experiment.description.clone(),
+        started_at: clock::timestamp(SystemTime::now()),
+        finished_at: None,
+        status: RunStatus::Running,
+        reason: None,
+        environment: Environment::default(),
+        plan: PlanFacts {
+            duration_s: load.duration.as_secs_f64(),
+            warmup: match load.warmup {
+                WarmUp::Auto { at_most } => format!("auto, at most {} s", at_most.as_secs_f64()),
+                WarmUp::Fixed(length) => format!("{} s", length.as_secs_f64()),
+            },
+            trials: load.trials,
+            interval_s: load.interval.as_secs_f64(),
+            target_per_s: match &load.pace {
+                Pace::Rate { per_s } => Some(*per_s),
+                Pace::FlatOut | Pace::Stages(_) => None,
+            },
+            seed: load.seed.unwrap_or_else(fresh_seed),
+            load_threads: load.threads.unwrap_or_else(|| {
+                std::thread::available_parallelism().map_or(1, |n| n.get() as u32)
+            }),
+            experiment_file: experiment.source.clone(),
+        },
+        sweeps: Vec::new(),
+        variants: experiment.rungs.iter().map(blank_variant).collect(),
+        warnings: Vec::new(),
+    }
+}
+
+fn blank_variant(rung: &Rung) -> Variant {
+    Variant {
+        name: rung.name.clone(),
+        title: rung.title.clone(),
+        factors: planned_factors(rung),
+        status: VariantStatus::Pending,
+        reason: None,
+        trials: Vec::new(),
+        summary: None,
+        verdict: None,
+        prediction: None,
+    }
+}

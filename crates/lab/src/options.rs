@@ -1,0 +1,29 @@
+use std::path::PathBuf;
+
+use pinchpoint_stack::{Helper, Installation};
+
+/// Where and on what an experiment is run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The result directory; `results/<experiment>-<time>` when absent.
+    pub directory: Option<PathBuf>,
+    /// The server.
+    pub target: Target,
+}
+
+/// The server that an experiment is run on.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// A private one, started and removed by us.
+    Managed {
+        /// Its programs.
+        installation: Installation,
+        /// Our own executable, which prepares and guards child processes.
+        helper: Helper,
+    },
+    /// Somebody else's; only a schema of our own is made in it and dropped again.
+    External {
+        /// Where it is.
+        dsn: String,
+    },
+}
