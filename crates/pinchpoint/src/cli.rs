@@ -73,7 +73,7 @@ pub(crate) struct RunArgs {
     pub(crate) rungs: Option<Vec<String>>,
 
     /// Rows per second to ask for, each rung; latency then counts from the intended start [default: flat out]
-    #[arg(long, value_name = "ROWS/S")]
+    #[arg(long, value_name = "ROWS/S", allow_negative_numbers = true)]
     pub(crate) target_tps: Option<f64>,
 
     /// Gaps between intended starts under --target-tps [default: the experiment's; ladder: constant]
@@ -146,7 +146,7 @@ pub(crate) struct ReportArgs {
 Examples:
   pinchpoint postgres                                  until Ctrl-C
   pinchpoint postgres --set shared_buffers=1GB --cpus 0.5 --memory 512MB
-  psql \"$(pinchpoint postgres | head -1)\"             in a second terminal, paste the line instead")]
+  # then, in a second terminal, psql with the line that it printed")]
 pub(crate) struct PostgresArgs {
     #[command(flatten)]
     pub(crate) search: SearchArgs,

@@ -96,10 +96,6 @@ fn keys() {
     x.toml:19:3: not valid TOML: duplicate key
      19 | [[rung]]
         |   ^^^^
-
-    x.toml:25:3: not valid TOML: duplicate key
-     25 | [[rung]]
-        |   ^^^^
     ");
     insta::assert_snapshot!(refusal("name = \"a\"", "name = \"a\"\ntitle = \"two\\nlines\""), @r#"
     x.toml:21:9: `title` has the character '\n' in it
@@ -126,10 +122,6 @@ fn text_that_is_not_toml() {
     x.toml:17:11: not valid TOML: string values must be quoted, expected literal string
      17 | duration =
         |           ^
-
-    x.toml:18:7: not valid TOML: key with no value, expected `=`
-     18 | trials
-        |       ^
     ");
     insta::assert_snapshot!(refusal("duration = \"1s\"", "duration = 1s"), @"
     x.toml:17:12: not valid TOML: string values must be quoted, expected literal string

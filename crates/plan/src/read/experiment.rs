@@ -92,7 +92,7 @@ fn read_text(sink: &Sink, text: &str) -> Option<Experiment> {
         return None;
     }
     let (tree, errors) = DeTable::parse_recoverable(text);
-    syntax_errors(sink, text, &errors);
+    syntax_errors(sink, &errors);
     let experiment = if errors.is_empty() { read(sink, tree.get_ref(), text) } else { None };
     dismantle(tree.into_inner());
     experiment
@@ -117,17 +117,11 @@ fn lone_carriage_return(text: &str) -> Option<usize> {
     (0..bytes.len()).find(|at| bytes[*at] == b'\r' && bytes.get(at + 1) != Some(&b'\n'))
 }
 
-/// One slip often makes several errors on its line: the first says it.
-fn syntax_errors(sink: &Sink, text: &str, errors: &[toml::de::Error]) {
-    let mut errors: Vec<_> = errors.iter().map(|e| (e.span().unwrap_or(0..0), e)).collect();
-    errors.sort_by_key(|(span, _)| span.start);
-    let mut previous = None;
-    for (span, error) in errors {
-        let since = previous.and_then(|p| text.as_bytes().get(p..span.start));
-        if since.is_none_or(|between| between.contains(&b'\n')) {
-            sink.report(&span, format!("not valid TOML: {}", error.message()));
-            previous = Some(span.start);
-        }
+/// One slip makes others in what follows: the first says it.
+fn syntax_errors(sink: &Sink, errors: &[toml::de::Error]) {
+    let errors = errors.iter().map(|e| (e.span().unwrap_or(0..0), e));
+    if let Some((span, error)) = errors.min_by_key(|(span, _)| span.start) {
+        sink.report(&span, format!("not valid TOML: {}", error.message()));
     }
 }
 
