@@ -17,6 +17,8 @@ import prepared_select
 import writes
 from server import ROOT, Session, server
 
+# Above this share of foreign CPU use, figures come with a warning.
+BUSY = 0.1
 COMPARISONS = ["select-cpu", "copy", "documents", "latency", "memory"]
 
 
@@ -41,6 +43,17 @@ def machine(dsn):
         version = session.value("SHOW server_version")
         durable = [f"{s}={session.value(f'SHOW {s}')}" for s in ("fsync", "synchronous_commit")]
     return f"{os.cpu_count()} CPUs, {platform.system()} {platform.release()}, PostgreSQL {version}, {', '.join(durable)}"
+
+
+def busy_share(seconds=1.0):
+    """The share of all cores that others use while nothing is measured."""
+
+    def ticks():
+        fields = [int(f) for f in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+        return sum(fields), fields[3] + fields[4]  # idle and waiting for the disk
+
+    (all_before, idle_before), _, (total, idle) = ticks(), time.sleep(seconds), ticks()
+    return 1 - (idle - idle_before) / max(1, total - all_before)
 
 
 def compare(name, dsn, options):
@@ -76,7 +89,10 @@ def main():
         print(f"{raw['machine']}; {options.trials} interleaved trials of {options.seconds} s a side")
         print("Medians with 95 % intervals; a ratio is the median over pairs of trials.\n", flush=True)
         for name in chosen:
+            raw[f"busy before {name}"] = busy = busy_share()
             print(f"measuring: {name}", file=sys.stderr)
+            if busy > BUSY:
+                print(f"**Others use {busy:.0%} of the CPUs: these figures are doubtful.**\n")
             text, raw[name] = compare(name, dsn, options)
             print(text, flush=True)
     out = options.out or ROOT / "results" / time.strftime("bench-%Y%m%dT%H%M%SZ.json", time.gmtime())

@@ -10,6 +10,7 @@ mod input;
 mod ladder;
 mod layers;
 mod processes;
+mod readme;
 mod reference;
 mod server;
 mod tidiness;

@@ -99,6 +99,11 @@ impl<'a> Run<'a> {
 
     async fn climb_on(&mut self, server: &mut Server) -> Result<(), LabError> {
         server.make_table(&self.experiment.table).await?;
+        if !server.is_managed() && self.experiment.rungs.iter().any(|r| r.crash) {
+            let text = "a server that is not ours is not crashed: what asynchronous commit loses \
+                        is not measured in this run";
+            self.warn(text.to_owned());
+        }
         self.result.environment = environment::describe(server).await?;
         for warning in environment::warnings(&self.result.environment) {
             self.warn(warning);

@@ -37,7 +37,7 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Show what pinchpoint finds on this machine: PostgreSQL, limits, disk.
     Doctor(DoctorArgs),
-    /// Make a result's derived files again from its `result.json`, byte for byte.
+    /// Show a result again, and make its derived files anew from `result.json`, byte for byte.
     Report(ReportArgs),
     /// Start a private PostgreSQL, print its DSN, and remove it at the end.
     Postgres(PostgresArgs),

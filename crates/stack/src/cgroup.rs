@@ -1,6 +1,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use pinchpoint_measure::Limit;
@@ -17,6 +18,8 @@ pub(crate) struct Limits {
     pub(crate) report: Vec<Limit>,
     /// Groups that we made.
     pub(crate) groups: Vec<PathBuf>,
+    /// Properties for a systemd scope, where groups cannot be made but a user's manager can.
+    scope: Vec<String>,
 }
 
 /// What to limit.
@@ -35,6 +38,8 @@ struct Resource {
     v1: Vec<(&'static str, String)>,
     /// Files to write in version 2, in order.
     v2: Vec<(&'static str, String)>,
+    /// The property of a systemd scope.
+    scope: String,
 }
 
 impl Asked {
@@ -51,6 +56,7 @@ impl Asked {
                     ("cpu.cfs_quota_us", quota.to_string()),
                 ],
                 v2: vec![("cpu.max", format!("{quota} {PERIOD_US}"))],
+                scope: format!("CPUQuota={}%", quota * 100 / PERIOD_US),
             });
         }
         if let Some(bytes) = self.memory_bytes {
@@ -60,6 +66,7 @@ impl Asked {
                 asked: format!("{} MiB", bytes >> 20),
                 v1: vec![("memory.limit_in_bytes", bytes.to_string())],
                 v2: vec![("memory.max", bytes.to_string())],
+                scope: format!("MemoryMax={bytes}"),
             });
         }
         resources
@@ -76,7 +83,13 @@ impl Limits {
             Err(_) => format!("pinchpoint-{}", std::process::id()),
         };
         for resource in asked.resources() {
-            let outcome = limits.set_one(&resource, root, &name);
+            let outcome = limits.set_one(&resource, root, &name).or_else(|reason| {
+                if !user_manager_works() {
+                    return Err(reason);
+                }
+                limits.scope.push(resource.scope.clone());
+                Ok("systemd user scope".to_owned())
+            });
             limits.report.push(Limit {
                 name: resource.name.to_owned(),
                 asked: resource.asked,
@@ -110,6 +123,16 @@ impl Limits {
     /// The files through which a process joins the groups.
     pub(crate) fn joining(&self) -> Vec<PathBuf> {
         self.groups.iter().map(|group| group.join("cgroup.procs")).collect()
+    }
+
+    /// What to put before a program so that it runs within a systemd scope; empty for none.
+    pub(crate) fn wrapper(&self) -> Vec<String> {
+        if self.scope.is_empty() {
+            return Vec::new();
+        }
+        let properties = self.scope.iter().flat_map(|p| ["-p".to_owned(), p.clone()]);
+        let head = ["systemd-run", "--user", "--scope", "--quiet", "--collect"].map(str::to_owned);
+        head.into_iter().chain(properties).chain(["--".to_owned()]).collect()
     }
 
     /// Removes the groups, once their processes have gone.
@@ -157,6 +180,17 @@ fn version_2_parent(root: &Path, controller: &str) -> Result<PathBuf, String> {
         }
     }
     Err(format!("no right to use the {controller} controller of cgroup v2 (not delegated to us)"))
+}
+
+/// Whether the user's systemd manager makes scopes for us.
+fn user_manager_works() -> bool {
+    Command::new("systemd-run")
+        .args(["--user", "--scope", "--quiet", "--collect", "--", "true"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// Our own group in version 2, relative to the root.
@@ -224,5 +258,14 @@ mod tests {
             assert!(limit.how.contains("no "), "{limit:?}");
         }
         assert!(limits.groups.is_empty());
+        assert!(limits.wrapper().is_empty());
+    }
+
+    #[test]
+    fn a_scope_carries_the_limits_as_properties() {
+        let scope = ASKED.resources().into_iter().map(|r| r.scope).collect();
+        let limits = Limits { scope, ..Limits::default() };
+        let wrapper = limits.wrapper().join(" ");
+        assert!(wrapper.ends_with("-p CPUQuota=50% -p MemoryMax=536870912 --"), "{wrapper}");
     }
 }

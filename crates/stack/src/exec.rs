@@ -22,12 +22,21 @@ pub(crate) struct Setup<'a> {
     pub(crate) cgroups: &'a [PathBuf],
     /// The user to become.
     pub(crate) account: Option<&'a Account>,
+    /// A program and its arguments that become the helper.
+    pub(crate) wrapper: &'a [String],
 }
 
 /// A command that runs `program` after the set-up, in a session of its own, so that a terminal's
 /// Ctrl-C does not reach it, and ends with us, whatever ends us.
 pub(crate) fn command(helper: &Helper, setup: &Setup<'_>, program: &Path) -> Command {
-    let mut command = Command::new(&helper.exe);
+    let mut command = match setup.wrapper.split_first() {
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(&helper.exe);
+            command
+        }
+        None => Command::new(&helper.exe),
+    };
     command.arg("__exec").arg("--parent").arg(std::process::id().to_string());
     for file in setup.cgroups {
         command.arg("--cgroup").arg(file);

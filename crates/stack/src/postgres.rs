@@ -124,7 +124,7 @@ impl Postgres {
     fn init_db(&mut self, cancel: &Cancel) -> Result<(), StackError> {
         let account = self.account.as_ref();
         let secret = self.directory.write("password", &self.password, account)?;
-        let setup = Setup { cgroups: &[], account };
+        let setup = Setup { account, ..Setup::default() };
         let mut initdb = command(&self.helper, &setup, &self.program("initdb"));
         initdb
             .arg("--no-sync")
@@ -197,7 +197,11 @@ impl Postgres {
             return Err(StackError::path("use", self.directory.path())(source));
         }
         let began = Instant::now();
-        let setup = Setup { cgroups: &self.limits.joining(), account: self.account.as_ref() };
+        let setup = Setup {
+            cgroups: &self.limits.joining(),
+            account: self.account.as_ref(),
+            wrapper: &self.limits.wrapper(),
+        };
         let mut server = command(&self.helper, &setup, &self.program("postgres"));
         server.arg("-D").arg(self.data_dir());
         self.tidy(&mut server, LOG)?;
@@ -240,6 +244,12 @@ impl Postgres {
             .env("HOME", self.directory.path())
             .env("LC_ALL", "C")
             .env("TZ", "UTC")
+            // A systemd scope is asked for over the user's bus.
+            .envs(
+                ["XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"]
+                    .iter()
+                    .filter_map(|name| std::env::var_os(name).map(|value| (name, value))),
+            )
             .current_dir(self.directory.path())
             .stdin(Stdio::null())
             .stdout(out)

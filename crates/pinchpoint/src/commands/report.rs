@@ -4,10 +4,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use pinchpoint_measure::{ExitCode, RunResult};
+use pinchpoint_report::{Style, climb_table};
 
 use crate::cli::ReportArgs;
 use crate::failure::Failure;
-use crate::terminal::print;
+use crate::terminal::{colour, print, width};
 
 pub(crate) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
     let path = args.directory.join("result.json");
@@ -18,11 +19,13 @@ pub(crate) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
     let result = RunResult::from_json(&text)
         .map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
     let written = write(&result, &args.directory)?;
-    let mut lines = String::new();
+    let style = if colour() { Style::Ansi } else { Style::Plain };
+    let mut text = climb_table(&result, width(), style);
+    text.push_str("\nwritten\n");
     for file in written {
-        lines.push_str(&format!("{}\n", args.directory.join(file).display()));
+        text.push_str(&format!("  {}\n", args.directory.join(file).display()));
     }
-    print(&lines)?;
+    print(&text)?;
     Ok(ExitCode::Ok)
 }
 
