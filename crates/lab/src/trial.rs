@@ -148,9 +148,12 @@ impl TrialRun<'_> {
 
     fn describe(&self, warmed: WarmedUp) -> WarmUp {
         let auto = matches!(self.experiment.load.warmup, plan::WarmUp::Auto { .. });
-        let note = if matches!(self.experiment.load.pace, plan::Pace::Stages(_)) {
-            Some("stages run without a warm-up".to_owned())
-        } else if warmed.settled {
+        if matches!(self.experiment.load.pace, plan::Pace::Stages(_)) {
+            let note =
+                Some("stages run without a warm-up, as they are a story of their own".to_owned());
+            return WarmUp { duration_s: 0.0, settled: true, note };
+        }
+        let note = if warmed.settled {
             None
         } else if auto {
             Some("throughput never settled within the bound of the warm-up".to_owned())

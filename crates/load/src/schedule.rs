@@ -56,6 +56,9 @@ impl Piece {
 
     /// The inverse of [`Piece::arrivals_until`].
     fn time_of(&self, arrivals: f64) -> f64 {
+        if arrivals <= 0.0 {
+            return 0.0;
+        }
         if !self.length_s.is_finite() {
             return arrivals / self.to_per_s;
         }
@@ -253,9 +256,12 @@ mod tests {
         }
 
         #[test]
-        fn arrivals_never_go_back(rate in 0.1..1e6f64, ramp in 0.0..1e6f64, seed: u64) {
+        fn arrivals_never_go_back(
+            rate in prop_oneof![Just(0.0), 0.1..1e6f64], ramp in 0.0..1e6f64, seed: u64, poisson: bool,
+        ) {
+            let process = if poisson { Process::Poisson { seed } } else { Process::Constant };
             let stage = Ramp { duration: Duration::from_millis(50), target_per_s: ramp };
-            let schedule = Schedule::stages(rate, &[stage, stage], Process::Poisson { seed });
+            let schedule = Schedule::stages(rate, &[stage, stage], process);
             let times: Vec<_> = schedule.arrivals(0, 1).take(500).collect();
             prop_assert!(times.windows(2).all(|w| w[0] <= w[1]));
         }
