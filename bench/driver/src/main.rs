@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use pinchpoint_load::{Histograms, LoadSpec, Process, Schedule, Session, WarmUpPolicy, warm_up};
+use pinchpoint_load::{Histograms, LoadSpec, Process, Schedule, Session};
 use pinchpoint_sql::{Dsn, StatementDriver};
 
 /// Runs what pgbench can run too, and says what it cost.
@@ -34,7 +34,7 @@ struct Select {
     /// Load threads.
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// Measured seconds, after a second of warm-up.
+    /// Seconds; there is no warm-up, as pgbench has none.
     #[arg(long, default_value_t = 10.0)]
     duration: f64,
     /// Transactions a second, with Poisson gaps [default: flat out]
@@ -79,8 +79,6 @@ async fn run(select: &Select) -> Result<serde_json::Value, String> {
     };
     let mut session = Session::open(Arc::new(driver), &spec).await.map_err(|e| e.to_string())?;
     session.start();
-    warm_up(&session, WarmUpPolicy::Fixed(Duration::from_secs(1)), |_| true).await;
-    session.rotate(&mut Histograms::new()).await.map_err(|e| e.to_string())?;
     tokio::time::sleep(Duration::from_secs_f64(select.duration.max(0.0))).await;
     let mut histograms = Histograms::new();
     let harvest = session.rotate(&mut histograms).await.map_err(|e| e.to_string())?;
@@ -90,8 +88,8 @@ async fn run(select: &Select) -> Result<serde_json::Value, String> {
     let seconds = harvest.elapsed.as_secs_f64();
     let response = histograms.response_ms();
     Ok(serde_json::json!({
-        "operations": operations,
-        "operations_per_s": operations as f64 / seconds,
+        "ops": operations,
+        "ops_per_s": operations as f64 / seconds,
         "client_cpu_us_per_op": harvest.cpu.as_secs_f64() * 1e6 / operations.max(1) as f64,
         "p50_us": response.p50 * 1e3,
         "p99_us": response.p99 * 1e3,
