@@ -9,6 +9,7 @@ from server import DRIVER, Session, program, timed_process
 
 SCALE = 10
 CONNECTIONS = 16
+WARM_UP = 1  # seconds; both sides run them, and neither counts their latencies
 
 
 def prepare(dsn):
@@ -26,12 +27,14 @@ def remove(dsn):
 
 def ours(dsn, seconds, rate=None):
     command = [DRIVER, "select", "--dsn", dsn, "--connections", str(CONNECTIONS)]
-    command += ["--threads", "1", "--duration", str(seconds)]
+    command += ["--threads", "1", "--warmup", str(WARM_UP), "--duration", str(seconds)]
     if rate:
         command += ["--rate", str(rate)]
     output, cpu = timed_process(command)
     result = json.loads(output)
-    result["process_cpu_us_per_op"] = cpu / result["ops"] * 1e6
+    if result["failed"]:
+        raise SystemExit(f"{result['failed']} of our operations failed")
+    result["process_cpu_us_per_op"] = cpu / result["all_operations"] * 1e6
     return result
 
 
@@ -39,14 +42,13 @@ def pgbench(dsn, seconds, rate=None):
     """-S is the same statement; with a rate, latency is read from the log of all transactions."""
     with tempfile.TemporaryDirectory(prefix="pinchpoint-bench-") as directory:
         command = [program("pgbench"), "-n", "-S", "-M", "prepared", "-c", str(CONNECTIONS)]
-        command += ["-j", "1", "-T", str(seconds)]
+        command += ["-j", "1", "-T", str(WARM_UP + seconds)]
         if rate:
             command += ["-R", str(rate), "-l", "--log-prefix", f"{directory}/log"]
         output, cpu = timed_process([*command, dsn])
-        result = {"ops": figure(output, "number of transactions actually processed:")}
-        result["failed"] = figure(output, "number of failed transactions:")
-        result["ops_per_s"] = figure(output, "tps =")
-        result["process_cpu_us_per_op"] = cpu / result["ops"] * 1e6
+        operations = figure(output, "number of transactions actually processed:")
+        result = {"all_operations": operations, "operations_per_s": figure(output, "tps =")}
+        result["process_cpu_us_per_op"] = cpu / operations * 1e6
         if rate:
             result |= from_log(Path(directory))
         return result
@@ -61,18 +63,20 @@ def figure(output, label):
 
 
 def from_log(directory):
-    """The third field is the latency from the scheduled start, in µs: with -R, pgbench takes the
-    time since `txn_scheduled`, so the lag (the seventh field) is in it."""
-    latencies, lags = [], []
-    for log in directory.iterdir():
-        for line in log.read_text().splitlines():
-            fields = line.split()
-            latencies.append(int(fields[2]))
-            lags.append(int(fields[6]))
-    latencies.sort()
-    lags.sort()
+    """The third field is the latency in µs from the *scheduled* start: with -R, pgbench's
+    processXactStats takes the time since `txn_scheduled`, so the lag (the seventh field) is in
+    it. The fifth and sixth are the time of completion."""
+    rows = [
+        [int(field) for field in line.split()[2:7]]
+        for log in directory.iterdir()
+        for line in log.read_text().splitlines()
+    ]
+    ends = [row[2] * 1_000_000 + row[3] for row in rows]
+    counted_from = min(ends) + WARM_UP * 1_000_000
+    counted = [row for row, end in zip(rows, ends) if end >= counted_from]
+    latencies, lags = sorted(row[0] for row in counted), sorted(row[4] for row in counted)
     return {
-        "logged": len(latencies),
+        "operations": len(counted),
         "p50_us": percentile(latencies, 0.5),
         "p99_us": percentile(latencies, 0.99),
         "lag_p50_us": percentile(lags, 0.5),
@@ -91,11 +95,11 @@ def cpu(dsn, trials, seconds):
         "pgbench -S -M prepared",
         [
             column("client CPU", "µs/operation", mine, theirs, "process_cpu_us_per_op", "≤ 1.0"),
-            column("throughput", "1/s", mine, theirs, "ops_per_s", "", digits=0),
+            column("throughput", "1/s", mine, theirs, "operations_per_s", "", digits=0),
         ],
         [
-            "Both: user and system time of the whole process (`wait4`), start and connecting "
-            "included, divided by its transactions.",
+            "Both: user and system time of the whole process (`wait4`), start, connecting and "
+            "warm-up included, divided by all its transactions.",
             "Ours checks that each answer has one row; pgbench throws the answer away.",
             f"Our own meter says {median_of(mine, 'client_cpu_us_per_op'):.2f} µs an operation.",
         ],
@@ -116,7 +120,7 @@ def fixed_rate(dsn, trials, seconds, rate):
         [
             column("p50", "µs", mine, theirs, "p50_us", "1.0", digits=0),
             column("p99", "µs", mine, theirs, "p99_us", "1.0", digits=0),
-            column("done", "1/s", mine, theirs, "ops_per_s", "1.0", digits=0),
+            column("done", "1/s", mine, theirs, "operations_per_s", "1.0", digits=0),
             column("client CPU", "µs/operation", mine, theirs, "process_cpu_us_per_op", ""),
         ],
         ["Both draw random (Poisson) gaps and count latency from the intended start."],

@@ -70,7 +70,7 @@ def compare(name, dsn, options):
         if name == "select-cpu":
             comparison = prepared_select.cpu(dsn, trials, seconds)
         else:
-            rate = options.rate or three_tenths(prepared_select.pgbench(dsn, 2)["ops_per_s"])
+            rate = options.rate or three_tenths(prepared_select.pgbench(dsn, 2)["operations_per_s"])
             comparison = prepared_select.fixed_rate(dsn, trials, seconds, rate)
         prepared_select.remove(dsn)
     return comparison.text, comparison.raw

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use pinchpoint_load::{Histograms, LoadSpec, Process, Schedule, Session};
+use pinchpoint_load::{Histograms, LoadSpec, Process, Schedule, Session, WarmUpPolicy, warm_up};
 use pinchpoint_sql::{Dsn, StatementDriver};
 
 /// Runs what pgbench can run too, and says what it cost.
@@ -34,9 +34,12 @@ struct Select {
     /// Load threads.
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// Seconds; there is no warm-up, as pgbench has none.
+    /// Measured seconds.
     #[arg(long, default_value_t = 10.0)]
     duration: f64,
+    /// Seconds before them that are not measured.
+    #[arg(long, default_value_t = 1.0)]
+    warmup: f64,
     /// Transactions a second, with Poisson gaps [default: flat out]
     #[arg(long)]
     rate: Option<f64>,
@@ -79,20 +82,30 @@ async fn run(select: &Select) -> Result<serde_json::Value, String> {
     };
     let mut session = Session::open(Arc::new(driver), &spec).await.map_err(|e| e.to_string())?;
     session.start();
-    tokio::time::sleep(Duration::from_secs_f64(select.duration.max(0.0))).await;
+    warm_up(&session, WarmUpPolicy::Fixed(seconds(select.warmup)?), |_| true).await;
     let mut histograms = Histograms::new();
+    session.rotate(&mut histograms).await.map_err(|e| e.to_string())?;
+    histograms.reset();
+    tokio::time::sleep(seconds(select.duration)?).await;
     let harvest = session.rotate(&mut histograms).await.map_err(|e| e.to_string())?;
     session.settle(Duration::from_secs(5)).await.map_err(|e| e.to_string())?;
+    let all = session.totals();
     session.close().await;
     let operations = harvest.totals.operations;
-    let seconds = harvest.elapsed.as_secs_f64();
+    let elapsed = harvest.elapsed.as_secs_f64();
     let response = histograms.response_ms();
     Ok(serde_json::json!({
-        "ops": operations,
-        "ops_per_s": operations as f64 / seconds,
+        "operations": operations,
+        "operations_per_s": operations as f64 / elapsed,
         "client_cpu_us_per_op": harvest.cpu.as_secs_f64() * 1e6 / operations.max(1) as f64,
         "p50_us": response.p50 * 1e3,
         "p99_us": response.p99 * 1e3,
-        "failed": harvest.totals.failed,
+        "failed": all.failed,
+        // Warm-up and what was under way at the end included: what the whole process's CPU did.
+        "all_operations": all.operations,
     }))
+}
+
+fn seconds(seconds: f64) -> Result<Duration, String> {
+    Duration::try_from_secs_f64(seconds).map_err(|e| format!("{seconds} seconds: {e}"))
 }

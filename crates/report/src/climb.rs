@@ -1,5 +1,5 @@
 use pinchpoint_measure::{
-    Direction, Quantity, RunResult, Summary, Unit, Variant, VariantStatus, significant,
+    Direction, Pace, Quantity, RunResult, Summary, Unit, Variant, VariantStatus, significant,
 };
 use serde_json::Value;
 
@@ -47,8 +47,9 @@ pub(crate) fn rungs(result: &RunResult) -> Vec<Rung<'_>> {
                 let ratio = before.filter(|b| *b > 0.0 && !is_null);
                 figures(summary, ratio.map(|b| summary.throughput_per_s.median / b))
             });
-            if let (Some(figures), false) = (&figures, is_null) {
-                before = Some(figures.tps);
+            if !is_null {
+                // A rung without figures leaves the next one nothing to be compared with.
+                before = figures.as_ref().map(|f| f.tps).filter(|tps| tps.is_finite());
             }
             Rung {
                 name: clean(&variant.name),
@@ -81,150 +82,76 @@ fn figures(summary: &Summary, ratio: Option<f64>) -> Figures {
 }
 
 impl Rung<'_> {
-    /// Why there are no figures: `skipped: …`, `failed: …`.
-    pub(crate) fn absence(&self) -> String {
+    /// Rows per second, when they are a number that can be compared.
+    pub(crate) fn tps(&self) -> Option<f64> {
+        self.figures.as_ref().map(|f| f.tps).filter(|tps| tps.is_finite() && *tps > 0.0)
+    }
+
+    /// Whether it shows what generator and wire can do at best: not when a schedule holds it back.
+    pub(crate) fn is_ceiling(&self) -> bool {
+        self.is_null && self.target().is_none()
+    }
+
+    /// Whether its commits wait for the disk.
+    pub(crate) fn is_durable(&self) -> bool {
+        let commit = self.variant.factors.get("synchronous_commit").and_then(Value::as_str);
+        !self.is_null && commit != Some("off")
+    }
+
+    /// What is wrong with the rung, with the reason: `skipped: …`, `failed: …`. A rung may have
+    /// failed and have figures: those of the trials that count.
+    pub(crate) fn trouble(&self) -> Option<String> {
         let what = match self.variant.status {
             VariantStatus::Skipped => "skipped",
             VariantStatus::Failed => "failed",
             VariantStatus::Pending => "not run",
-            VariantStatus::Ok => "no figures",
+            VariantStatus::Ok if self.figures.is_none() => "no figures",
+            VariantStatus::Ok => return None,
         };
-        match &self.variant.reason {
+        Some(match &self.variant.reason {
             Some(reason) => format!("{what}: {}", clean(reason)),
             None => what.to_owned(),
-        }
+        })
     }
 
-    /// `× 3.4` against the rung before, `ceiling` for the null rung.
+    /// `× 3.4` against the rung before, `ceiling` for the null rung flat out.
     pub(crate) fn ratio(&self) -> String {
         match self.figures.as_ref().and_then(|f| f.ratio) {
-            _ if self.is_null => "ceiling".to_owned(),
+            _ if self.is_ceiling() => "ceiling".to_owned(),
             Some(ratio) => format!("× {}", significant(ratio, 3)),
             None => "–".to_owned(),
         }
     }
+
+    /// Rows per second that a schedule asked for, in open load.
+    pub(crate) fn target(&self) -> Option<f64> {
+        self.variant.trials.iter().find_map(|trial| match trial.pace {
+            Pace::Open { target_per_s, .. } => Some(target_per_s),
+            Pace::Closed => None,
+        })
+    }
+
+    /// Largest backlog at any interval's end, and at the end of a trial.
+    pub(crate) fn backlog(&self) -> (u64, u64) {
+        let trials = &self.variant.trials;
+        let most = |pick: fn(&pinchpoint_measure::Trial) -> u64| trials.iter().map(pick).max();
+        (most(|t| t.backlog_max).unwrap_or(0), most(|t| t.backlog_end).unwrap_or(0))
+    }
 }
 
-/// What the climb as a whole says, one sentence each.
-pub(crate) fn conclusions(result: &RunResult, rungs: &[Rung<'_>]) -> Vec<String> {
-    let mut lines = Vec::new();
-    let real: Vec<_> = rungs.iter().filter(|r| !r.is_null && r.figures.is_some()).collect();
-    let tps = |rung: &Rung<'_>| rung.figures.as_ref().map_or(0.0, |f| f.tps);
-    let durable = |rung: &&&Rung<'_>| {
-        rung.variant.factors.get("synchronous_commit").and_then(Value::as_str) != Some("off")
-    };
-    let best = real.iter().filter(durable).max_by(|a, b| tps(a).total_cmp(&tps(b)));
-    if let (Some(first), Some(best)) = (real.first(), best)
-        && first.name != best.name
-        && tps(first) > 0.0
-    {
-        lines.push(format!(
-            "Best durable rung: {} with {} rows/s, {} times rung {}.",
-            best.name,
-            significant(tps(best), 3),
-            significant(tps(best) / tps(first), 3),
-            first.name
-        ));
-    }
-    if let (Some(null), Some(best)) = (rungs.iter().find(|r| r.is_null), best)
-        && tps(null) > 0.0
-    {
-        lines.push(format!(
-            "The ceiling that generator and wire set: {} rows/s; the best durable rung reached {} of it.",
-            significant(tps(null), 3),
-            Quantity::new(tps(best) / tps(null), Unit::Ratio, Direction::Up)
-        ));
-    }
-    lines.extend(rungs.iter().filter_map(per_operation));
-    lines.extend(rungs.iter().filter_map(crash));
-    lines.extend(rungs.iter().flat_map(|r| troubles(r)));
-    lines.extend(result.warnings.iter().map(|w| format!("Warning: {}", clean(w))));
-    lines
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
 
-/// The response time with the connection's set-up and without it, and which of them pgbench prints.
-fn per_operation(rung: &Rung<'_>) -> Option<String> {
-    let summary = rung.variant.summary.as_ref()?;
-    let fresh = rung.variant.factors.get("connection")?.as_str()? == "per-operation";
-    fresh.then(|| {
-        format!(
-            "Rung {}: {} ms on average with the connection's set-up, {} ms without it. `pgbench -C` \
-             prints the one without as its latency average, and the connection's time apart.",
-            rung.name,
-            significant(summary.latency_ms.avg, 3),
-            significant(summary.statement_latency_ms.avg, 3)
-        )
-    })
-}
-
-/// What the crashes after a rung's trials cost.
-fn crash(rung: &Rung<'_>) -> Option<String> {
-    let crashes: Vec<_> = rung.variant.trials.iter().filter_map(|t| t.crash.as_ref()).collect();
-    let worst = crashes.iter().max_by_key(|c| c.lost_rows)?;
-    let n = crashes.len();
-    if worst.lost_rows == 0 {
-        return Some(format!(
-            "Rung {}: {n} crash{} lost no acknowledged row.",
-            rung.name,
-            if n == 1 { "" } else { "es" }
-        ));
+    #[test]
+    fn a_rung_is_compared_with_the_one_before_it_only() {
+        let result = fixture::interrupted();
+        let ratios: Vec<_> = rungs(&result).iter().map(Rung::ratio).collect();
+        assert_eq!(ratios[..5], ["ceiling", "–", "× 24.7", "× 5.33", "–"]);
+        let mut result = fixture::ladder();
+        result.variants[2].summary = None;
+        let ratios: Vec<_> = rungs(&result).iter().map(Rung::ratio).collect();
+        assert_eq!(ratios[2..5], ["–", "–", "× 6.19"], "a gap is not jumped over");
     }
-    let age = crashes.iter().filter_map(|c| c.oldest_lost_ms).fold(0.0, f64::max);
-    let least = if crashes.iter().any(|c| c.oldest_lost_is_lower_bound) { "at least " } else { "" };
-    let lost = Quantity::new(worst.lost_rows as f64, Unit::Count, Direction::Down);
-    Some(format!(
-        "Rung {}: a crash right after a trial lost up to {lost} acknowledged rows, the oldest \
-         {least}{} ms old ({n} crash{}).",
-        rung.name,
-        significant(age, 3),
-        if n == 1 { "" } else { "es" }
-    ))
-}
-
-/// Trials that failed, gates that did not hold, warm-ups that never settled.
-fn troubles(rung: &Rung<'_>) -> Vec<String> {
-    let mut lines = Vec::new();
-    for trial in &rung.variant.trials {
-        let head = format!("Rung {}, trial {}", rung.name, trial.number);
-        if let Some(reason) = &trial.reason {
-            lines.push(format!("{head}: {}.", clean(reason).trim_end_matches('.')));
-        }
-        for gate in trial.gates.iter().filter(|g| !g.passed) {
-            lines.push(format!(
-                "{head}: gate {} did not hold: {}.",
-                clean(&gate.name),
-                clean(&gate.detail)
-            ));
-        }
-        if let (false, Some(note)) = (trial.warm_up.settled, &trial.warm_up.note) {
-            lines.push(format!("{head}: {}.", clean(note)));
-        }
-    }
-    lines
-}
-
-/// `limited by connection set-up (84 %); expected 1,900–2,600, measured 2,100: held`.
-pub(crate) fn verdict_line(rung: &Rung<'_>) -> Option<String> {
-    let mut parts = Vec::new();
-    if let Some(verdict) = &rung.variant.verdict {
-        parts.push(format!(
-            "limited by {} ({:.0} %, confidence {:.1})",
-            clean(&verdict.bottleneck),
-            verdict.share * 100.0,
-            verdict.confidence
-        ));
-    }
-    if let Some(prediction) = &rung.variant.prediction {
-        let [lo, hi] = prediction.range_per_s;
-        let outcome = match (prediction.measured_per_s, prediction.held) {
-            (Some(measured), Some(held)) => format!(
-                ", measured {}: {}",
-                significant(measured, 3),
-                if held { "held" } else { "missed" }
-            ),
-            _ => String::new(),
-        };
-        parts.push(format!("expected {}–{}{outcome}", significant(lo, 3), significant(hi, 3)));
-    }
-    (!parts.is_empty()).then(|| parts.join("; "))
 }

@@ -14,7 +14,8 @@ pub(crate) fn files(result: &RunResult) -> Vec<File> {
         let own: Vec<&Interval> = variant.trials.iter().flat_map(|t| &t.intervals).collect();
         if !own.is_empty() {
             let mut name = file_name(&variant.name);
-            while !taken.insert(name.clone()) {
+            // Some file systems take `a` and `A` for the same.
+            while !taken.insert(name.to_ascii_lowercase()) {
                 name.push('_');
             }
             files.push(metrics(&format!("metrics/{name}.csv"), &own));
@@ -83,6 +84,58 @@ mod tests {
         let times: Vec<_> = text.lines().skip(1).map(|l| l.split(',').next().unwrap()).collect();
         assert!(times.is_sorted());
         assert!(text.lines().all(|l| l.split(',').count() == INTERVAL_METRICS.len()));
+    }
+
+    /// The records of a CSV text, by RFC 4180.
+    fn parse(text: &str) -> Vec<Vec<String>> {
+        let (mut records, mut record, mut cell) = (Vec::new(), Vec::new(), String::new());
+        let (mut quoted, mut chars) = (false, text.chars().peekable());
+        while let Some(c) = chars.next() {
+            match c {
+                '"' if quoted && chars.peek() == Some(&'"') => cell.extend(chars.next()),
+                '"' => quoted = !quoted,
+                ',' if !quoted => record.push(std::mem::take(&mut cell)),
+                '\n' if !quoted => {
+                    record.push(std::mem::take(&mut cell));
+                    records.push(std::mem::take(&mut record));
+                }
+                other => cell.push(other),
+            }
+        }
+        records
+    }
+
+    #[test]
+    fn summary_csv_is_read_back_as_it_was_whatever_the_names() {
+        for result in [fixture::ladder(), fixture::hostile()] {
+            let file = files(&result).pop().unwrap();
+            assert_eq!(file.path, "summary.csv");
+            let mut records = parse(&String::from_utf8(file.bytes).unwrap()).into_iter();
+            let head = records.next().unwrap();
+            assert_eq!(head[0], "variant");
+            assert_eq!(head.len(), TRIAL_METRICS.len() + 1);
+            let tps = head.iter().position(|h| h == "tps").unwrap();
+            let trials = result.variants.iter().flat_map(|v| v.trials.iter().map(move |t| (v, t)));
+            for (variant, trial) in trials {
+                let record = records.next().unwrap();
+                assert_eq!(record.len(), head.len());
+                assert_eq!(record[0], variant.name);
+                assert_eq!(record[tps], format!("{:.2}", trial.throughput_per_s));
+            }
+            assert_eq!(records.next(), None);
+        }
+    }
+
+    #[test]
+    fn files_of_variants_never_share_a_name() {
+        let mut result = fixture::ladder();
+        for (variant, name) in result.variants.iter_mut().zip(["a/b", "a_b", "A.B", "", "_"]) {
+            name.clone_into(&mut variant.name);
+        }
+        let paths: BTreeSet<_> =
+            files(&result).into_iter().map(|f| f.path.to_ascii_lowercase()).collect();
+        assert_eq!(paths.len(), result.variants.len() + 2);
+        assert!(paths.iter().all(|p| !p.contains("..") && p.matches('/').count() <= 1));
     }
 
     #[test]

@@ -98,6 +98,41 @@ pub(crate) fn interrupted() -> RunResult {
     result
 }
 
+/// A ladder held to 200 rows per second, with a rung that could not keep to it.
+pub(crate) fn open() -> RunResult {
+    let mut result = ladder();
+    result.plan.target_per_s = Some(200.0);
+    result.variants.truncate(4);
+    for (i, variant) in result.variants.iter_mut().enumerate() {
+        let behind = i == 1;
+        if let Some(summary) = &mut variant.summary {
+            let rate = &mut summary.throughput_per_s;
+            rate.median = if behind { 171.0 } else { 200.0 };
+            rate.ci95 = Some([rate.median * 0.99, rate.median * 1.01]);
+            summary.phases_ms.insert(Phase::Schedule, if behind { 140.0 } else { 0.05 });
+        }
+        for trial in &mut variant.trials {
+            trial.pace = Pace::Open { target_per_s: 200.0, poisson: false };
+            trial.backlog_max = if behind { 87 } else { 1 };
+            trial.backlog_end = if behind { 87 } else { 0 };
+        }
+    }
+    result
+}
+
+/// One rung whose operations left no time in any phase, with one trial and no interval.
+pub(crate) fn bare() -> RunResult {
+    let mut result = ladder();
+    result.variants.drain(2..);
+    result.variants.remove(0);
+    result.variants[0].trials.truncate(1);
+    if let Some(summary) = &mut result.variants[0].summary {
+        summary.phases_ms.values_mut().for_each(|ms| *ms = 0.0);
+        summary.throughput_per_s.ci95 = None;
+    }
+    result
+}
+
 /// Names and figures that try to break out.
 pub(crate) fn hostile() -> RunResult {
     let mut result = ladder();

@@ -52,7 +52,8 @@ fn put_table(out: &mut String, table: &Table) {
     let row = |out: &mut String, cells: &[String], tag: &str| {
         out.push_str("<tr>");
         for (i, cell) in cells.iter().enumerate() {
-            let _ = write!(out, "<{tag}{}>{}</{tag}>", class(i), escape(cell));
+            let scope = if tag == "th" { " scope=\"col\"" } else { "" };
+            let _ = write!(out, "<{tag}{scope}{}>{}</{tag}>", class(i), escape(cell));
         }
         out.push_str("</tr>\n");
     };
@@ -115,5 +116,25 @@ mod tests {
             assert!(balanced(&html));
             assert!(!html.contains("<script"), "a name became a tag");
         }
+        assert!(!balanced("<p><b></p></b>"), "the test itself sees a crossed tag");
+    }
+
+    #[test]
+    fn a_page_needs_nothing_from_elsewhere() {
+        let images = [("plots/ladder.png", b"PNG".as_slice())];
+        let html = render(&sections::document(&fixture::ladder()), &images);
+        assert!(html.contains("src=\"data:image/png;base64,UE5H\""));
+        for outside in ["http:", "https:", "<link", "@import", "url("] {
+            assert!(!html.contains(outside), "{outside}");
+        }
+    }
+
+    #[test]
+    fn markdown_and_html_hold_the_same_texts() {
+        let document = sections::document(&fixture::ladder());
+        let (html, markdown) = (render(&document, &[]), crate::markdown::render(&document));
+        let headings = |text: &str, mark: &str| text.matches(mark).count();
+        assert_eq!(headings(&html, "<h2>"), headings(&markdown, "\n## "));
+        assert_eq!(headings(&html, "<table>"), headings(&markdown, "\n| --- "));
     }
 }

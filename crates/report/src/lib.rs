@@ -4,6 +4,7 @@
 //! made again from its `result.json`.
 
 mod climb;
+mod conclusions;
 mod csv;
 mod document;
 mod error;
@@ -12,6 +13,8 @@ mod fixture;
 mod html;
 mod markdown;
 mod plots;
+#[cfg(test)]
+mod properties;
 mod sections;
 mod share;
 mod table;

@@ -44,9 +44,22 @@ fn put_table(out: &mut String, table: &Table) {
 
 /// Text that Markdown takes as text.
 fn escape(text: &str) -> String {
+    let text = clean(text);
     let mut out = String::with_capacity(text.len());
-    for c in clean(text).chars() {
-        if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#') {
+    for (i, c) in text.char_indices() {
+        let special = match c {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' | '$' => true,
+            // An entity (`&lt;`), not an ampersand between spaces.
+            '&' => text[i + 1..].starts_with(|next: char| next == '#' || next.is_alphanumeric()),
+            // A list's mark: at the beginning, with a space behind it.
+            '-' | '+' | '.' | ')' => {
+                let number = text[..i].bytes().all(|b| b.is_ascii_digit());
+                let marks = matches!(c, '-' | '+') == (i == 0) && number;
+                marks && text[i + 1..].chars().next().is_none_or(|next| next == ' ')
+            }
+            _ => false,
+        };
+        if special {
             out.push('\\');
         }
         out.push(c);
@@ -65,7 +78,32 @@ mod tests {
     }
 
     #[test]
+    fn an_interrupted_run_and_its_rungs_say_so_first() {
+        let text = render(&sections::document(&fixture::interrupted()));
+        let head: Vec<_> = text.lines().take(7).collect();
+        insta::assert_snapshot!(head.join("\n"));
+    }
+
+    #[test]
+    fn tables_keep_their_columns_whatever_the_names() {
+        let text = render(&sections::document(&fixture::hostile()));
+        let mut columns = None;
+        for line in text.lines() {
+            let bars = line.replace("\\|", "").matches('|').count();
+            let is_row = line.starts_with('|');
+            assert!(!is_row || columns.is_none_or(|c| c == bars), "{line}");
+            columns = is_row.then_some(bars);
+        }
+        let tags = |line: &str| line.replace("\\<script", "").contains("<script");
+        assert!(!text.lines().any(|line| !line.starts_with("    ") && tags(line)));
+    }
+
+    #[test]
     fn text_stays_text() {
         assert_eq!(escape("a|b <i> *x*\ny"), "a\\|b \\<i\\> \\*x\\* y");
+        assert_eq!(escape("&lt; & ~~x~~ -1"), "\\&lt; & \\~\\~x\\~\\~ -1");
+        assert_eq!(escape("- x"), "\\- x");
+        assert_eq!(escape("12. x 3.5"), "12\\. x 3.5");
+        assert_eq!(escape("3.5 -1"), "3.5 -1");
     }
 }

@@ -2,6 +2,7 @@
 
 mod canvas;
 mod ladder;
+mod scale;
 
 pub(crate) use ladder::ladder;
 
@@ -17,6 +18,8 @@ mod tests {
         assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
         let width = u32::from_be_bytes(png[16..20].try_into().unwrap());
         assert_eq!(width, canvas::WIDTH);
+        let height = u32::from_be_bytes(png[20..24].try_into().unwrap());
+        assert!(height > 500 && height < width, "{height}");
         assert_eq!(png, ladder(&result).unwrap());
     }
 
@@ -24,7 +27,9 @@ mod tests {
     fn spoilt_results_still_make_a_picture() {
         let mut empty = fixture::ladder();
         empty.variants.clear();
-        for result in [fixture::interrupted(), fixture::hostile(), empty] {
+        for result in
+            [fixture::interrupted(), fixture::hostile(), fixture::open(), fixture::bare(), empty]
+        {
             assert!(ladder(&result).unwrap().len() > 1000);
         }
     }

@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 
 use pinchpoint_measure::Phase;
 
+use crate::text::percent;
+
 /// Where an operation's time goes, as people compare it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
@@ -64,14 +66,14 @@ pub(crate) fn parts(phases_ms: &BTreeMap<Phase, f64>) -> Vec<(Part, f64, f64)> {
     PARTS.iter().map(|part| (*part, ms(*part), ms(*part) / total)).collect()
 }
 
-/// `connect 84 % · execute 10 %`: parts of at least five per cent, the largest first.
+/// `connect 84 %, execute 10 %`: parts of at least five per cent, the largest first.
 pub(crate) fn summary(phases_ms: &BTreeMap<Phase, f64>) -> String {
     let mut large: Vec<_> =
         parts(phases_ms).into_iter().filter(|(_, _, share)| *share >= 0.05).collect();
     large.sort_by(|a, b| b.2.total_cmp(&a.2));
     let texts: Vec<_> = large
         .iter()
-        .map(|(part, _, share)| format!("{} {:.0} %", part.name(), share * 100.0))
+        .map(|(part, _, share)| format!("{} {}", part.name(), percent(*share)))
         .collect();
     texts.join(", ")
 }

@@ -1,184 +1,158 @@
-use std::fmt::Write as _;
+mod columns;
+mod flow;
 
-use pinchpoint_measure::{RunResult, RunStatus};
+use pinchpoint_measure::{RunResult, RunStatus, VariantStatus};
 
-use crate::climb::{Figures, Rung, conclusions, rungs, verdict_line};
-use crate::text::{clean, shorten};
+use crate::climb::{Rung, rungs};
+use crate::conclusions::{conclusions, expected, limited_by, schedule};
+use crate::text::{clean, pad, shorten, width};
+use columns::Columns;
+use flow::{Flow, Paint};
 
 /// Whether the terminal takes colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     /// Text only.
     Plain,
-    /// Bold, dim and red by ANSI escapes.
+    /// Bold, dim, green and red by ANSI escapes.
     Ansi,
 }
 
 impl Style {
-    fn paint(self, code: &str, text: &str) -> String {
-        match self {
-            Self::Plain => text.to_owned(),
-            Self::Ansi => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
-        }
-    }
-
-    fn bold(self, text: &str) -> String {
-        self.paint("1", text)
-    }
-
-    fn dim(self, text: &str) -> String {
-        self.paint("2", text)
-    }
-
-    fn red(self, text: &str) -> String {
-        self.paint("31", text)
+    fn paint(self, paint: Paint, text: &str) -> String {
+        let code = match (self, paint) {
+            (Self::Plain, _) | (_, Paint::Plain) => return text.to_owned(),
+            (Self::Ansi, Paint::Bold) => 1,
+            (Self::Ansi, Paint::Dim) => 2,
+            (Self::Ansi, Paint::Green) => 32,
+            (Self::Ansi, Paint::Red) => 31,
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }
 }
 
-/// A column: heading, width, and its cell.
-struct Column {
-    heading: &'static str,
-    width: usize,
-    cell: fn(&Figures, &Rung<'_>) -> String,
+/// Longest text shown of one name, title or reason: a hostile one must not fill the screen.
+const LONGEST: usize = 600;
+/// A rung's name takes at most this many columns, the space behind it included.
+const WIDEST_NAME: usize = 13;
+
+/// A table under way.
+struct Sheet {
+    out: String,
+    columns: usize,
+    style: Style,
+    /// Columns of the rung's name.
+    name: usize,
 }
 
-const COLUMNS: [Column; 7] = [
-    Column { heading: "rows/s", width: 11, cell: |f, _| f.tps_text.clone() },
-    Column { heading: "95 % interval", width: 21, cell: |f, _| f.interval.clone() },
-    Column { heading: "× before", width: 9, cell: |_, r| r.ratio() },
-    Column { heading: "p50 ms", width: 8, cell: |f, _| f.p50.clone() },
-    Column { heading: "p95 ms", width: 8, cell: |f, _| f.p95.clone() },
-    Column { heading: "p99 ms", width: 8, cell: |f, _| f.p99.clone() },
-    Column { heading: "errors", width: 8, cell: |f, _| f.errors.clone() },
-];
-
-/// Shown as columns where there is room, in the line below where there is none.
-const EXTRA: [Column; 2] = [
-    Column { heading: "ms a row", width: 10, cell: |f, _| f.per_row.clone() },
-    Column { heading: "client µs a row", width: 17, cell: |f, _| f.cpu_per_row.clone() },
-];
-
-const NAME: usize = 5;
-/// From this width on the extra columns fit.
-const WIDE: usize = 106;
-
-/// The climb for a terminal of `width` columns: two or more lines a rung, then what it says.
+/// The climb for a terminal of `width` columns (40 to 400): a line of figures for each rung, what
+/// does not fit in the lines below it, and at the end what the climb says.
 pub fn climb_table(result: &RunResult, width: usize, style: Style) -> String {
-    let width = width.clamp(40, 400);
     let rungs = rungs(result);
-    let columns: Vec<&Column> = fitting(width);
-    let mut out = String::new();
-    match result.status {
-        RunStatus::Complete => (),
-        status => {
-            let word = format!("{status:?}").to_lowercase();
-            let reason = result.reason.as_deref().map(clean).unwrap_or_default();
-            wrap(&mut out, &[format!("{word}: {reason}")], 0, width, |t| style.red(t));
-            out.push('\n');
-        }
-    }
-    let mut head = format!("{:<NAME$}", "rung");
-    for column in &columns {
-        let _ = write!(head, "{:>1$}", column.heading, column.width);
-    }
-    let _ = writeln!(out, "{}", style.bold(head.trim_end()));
+    let longest = rungs.iter().map(|r| self::width(&r.name)).max().unwrap_or(0);
+    let name = (longest + 1).clamp("rung ".len(), WIDEST_NAME);
+    let mut sheet = Sheet { out: String::new(), columns: width.clamp(40, 400), style, name };
+    sheet.status(result);
+    let columns = Columns::fitting(&rungs, sheet.columns.saturating_sub(name));
+    let head = format!("{}{}", pad("rung", name), columns.head());
+    sheet.out.push_str(&style.paint(Paint::Bold, head.trim_end()));
+    sheet.out.push('\n');
     for rung in &rungs {
-        row(&mut out, rung, &columns, width, style);
+        sheet.rung(rung, &columns);
     }
     let lines = conclusions(result, &rungs);
     if !lines.is_empty() {
-        out.push('\n');
+        sheet.out.push('\n');
     }
     for line in lines {
-        wrap(&mut out, &words(&line), 0, width, str::to_owned);
+        let mut flow = Flow::new(&mut sheet.out, style, sheet.columns, 2);
+        flow.words(&shorten(&line, LONGEST), Paint::Plain);
+        flow.end();
     }
-    out
+    sheet.out
 }
 
-/// The columns that fit, by their order of importance.
-fn fitting(width: usize) -> Vec<&'static Column> {
-    let mut left = width.saturating_sub(NAME);
-    let extra: &[Column] = if width >= WIDE { &EXTRA } else { &[] };
-    COLUMNS
-        .iter()
-        .chain(extra)
-        .take_while(|column| {
-            let fits = column.width <= left;
-            left = left.saturating_sub(column.width);
-            fits
-        })
-        .collect()
-}
+impl Sheet {
+    /// A run that did not complete says so first.
+    fn status(&mut self, result: &RunResult) {
+        let word = match result.status {
+            RunStatus::Complete => return,
+            RunStatus::Running => "not ended",
+            RunStatus::Interrupted => "interrupted",
+            RunStatus::Failed => "failed",
+        };
+        let text = match result.reason.as_deref().map(clean) {
+            Some(reason) if reason != word => format!("{word}: {reason}"),
+            _ => word.to_owned(),
+        };
+        let mut flow = Flow::new(&mut self.out, self.style, self.columns, 2);
+        flow.words(&shorten(&format!("run {text}"), LONGEST), Paint::Red);
+        flow.end();
+        self.out.push('\n');
+    }
 
-fn row(out: &mut String, rung: &Rung<'_>, columns: &[&Column], width: usize, style: Style) {
-    let name = shorten(&rung.name, NAME.max(6));
-    let Some(figures) = &rung.figures else {
-        let text = format!("{name:<NAME$} {}", rung.absence());
-        wrap(out, &words(&text), NAME + 1, width, |t| style.red(t));
-        wrap(out, std::slice::from_ref(&rung.title), NAME, width, |t| style.dim(t));
-        return;
-    };
-    let mut line = format!("{name:<NAME$}");
-    for column in columns {
-        let _ = write!(line, "{:>1$}", (column.cell)(figures, rung), column.width);
-    }
-    let failed = rung.variant.reason.is_some() || figures.errors != "0";
-    let line = shorten(line.trim_end(), width);
-    let _ = writeln!(out, "{}", if failed { style.red(&line) } else { style.bold(&line) });
-    let mut segments = vec![rung.title.clone(), figures.where_time_went.clone()];
-    if width < WIDE {
-        segments.push(format!("{} ms a row", figures.per_row));
-        segments.push(format!("client {} µs a row", figures.cpu_per_row));
-    }
-    segments.retain(|s| !s.is_empty());
-    let last = segments.len().saturating_sub(1);
-    for segment in &mut segments[..last] {
-        segment.push_str(" ·");
-    }
-    wrap(out, &segments, NAME, width, |t| style.dim(t));
-    if let Some(verdict) = verdict_line(rung) {
-        wrap(out, &words(&verdict), NAME, width, |t| style.dim(t));
-    }
-}
-
-fn words(line: &str) -> Vec<String> {
-    line.split_whitespace().map(str::to_owned).collect()
-}
-
-/// Sets pieces one after the other, and begins a new line where one does not fit.
-fn wrap(
-    out: &mut String,
-    pieces: &[String],
-    indent: usize,
-    width: usize,
-    paint: impl Fn(&str) -> String,
-) {
-    let room = width.saturating_sub(indent).max(10);
-    let mut line = String::new();
-    let flush = |line: &mut String, out: &mut String| {
-        if !line.is_empty() {
-            let _ = writeln!(out, "{:indent$}{}", "", paint(line));
-            line.clear();
+    fn rung(&mut self, rung: &Rung<'_>, columns: &Columns) {
+        let name = pad(&shorten(&rung.name, self.name - 1), self.name);
+        let trouble = rung.trouble().map(|t| shorten(&t, LONGEST));
+        let Some(figures) = &rung.figures else {
+            let pending = rung.variant.status == VariantStatus::Pending;
+            let paint = if pending { Paint::Dim } else { Paint::Red };
+            let mut flow = Flow::new(&mut self.out, self.style, self.columns, self.name);
+            flow.start(&name, paint);
+            flow.words(&trouble.unwrap_or_default(), paint);
+            flow.end();
+            self.line(&[(shorten(&rung.title, LONGEST), Paint::Dim)]);
+            return;
+        };
+        let paint = match &trouble {
+            Some(_) => Paint::Red,
+            None if figures.errors != "0" => Paint::Red,
+            None => Paint::Bold,
+        };
+        let line = format!("{name}{}", columns.row(figures, rung));
+        self.out.push_str(&self.style.paint(paint, line.trim_end()));
+        self.out.push('\n');
+        if let Some(trouble) = trouble {
+            self.line(&[(trouble, Paint::Red)]);
         }
-    };
-    for piece in pieces {
-        let piece = shorten(piece, room);
-        let needed = line.chars().count() + usize::from(!line.is_empty()) + piece.chars().count();
-        if needed > room {
-            flush(&mut line, out);
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(&piece);
+        let rest = columns.rest(figures, rung);
+        self.line(
+            &rest.into_iter().map(|t| (shorten(&t, LONGEST), Paint::Dim)).collect::<Vec<_>>(),
+        );
+        self.line(&[(schedule(rung).unwrap_or_default(), Paint::Dim)]);
+        let limit = limited_by(rung).map(|text| (shorten(&text, LONGEST), Paint::Dim));
+        let expectation = expected(rung).map(|(text, held)| {
+            let paint = match held {
+                Some(true) => Paint::Green,
+                Some(false) => Paint::Red,
+                None => Paint::Dim,
+            };
+            (shorten(&text, LONGEST), paint)
+        });
+        self.line(&limit.into_iter().chain(expectation).collect::<Vec<_>>());
     }
-    flush(&mut line, out);
+
+    /// Pieces below a rung, with dots between them.
+    fn line(&mut self, pieces: &[(String, Paint)]) {
+        let pieces: Vec<_> = pieces.iter().filter(|(text, _)| !text.is_empty()).collect();
+        let mut flow = Flow::indented(&mut self.out, self.style, self.columns, self.name);
+        for (i, (text, paint)) in pieces.iter().enumerate() {
+            let dot = if i + 1 < pieces.len() { " ·" } else { "" };
+            flow.piece(&format!("{text}{dot}"), *paint);
+        }
+        flow.end();
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixture;
+
+    #[test]
+    fn the_table_at_60_columns() {
+        insta::assert_snapshot!(climb_table(&fixture::ladder(), 60, Style::Plain));
+    }
 
     #[test]
     fn the_table_at_80_columns() {
@@ -191,17 +165,40 @@ mod tests {
     }
 
     #[test]
+    fn the_table_at_200_columns() {
+        insta::assert_snapshot!(climb_table(&fixture::ladder(), 200, Style::Plain));
+    }
+
+    #[test]
     fn an_interrupted_run_says_so_first() {
         insta::assert_snapshot!(climb_table(&fixture::interrupted(), 80, Style::Plain));
     }
 
     #[test]
-    fn no_line_is_wider_than_the_terminal() {
+    fn open_load_shows_the_response_time_and_the_backlog() {
+        insta::assert_snapshot!(climb_table(&fixture::open(), 80, Style::Plain));
+    }
+
+    #[test]
+    fn colour_adds_nothing_but_escapes() {
         for result in [fixture::ladder(), fixture::interrupted(), fixture::hostile()] {
-            for width in [40, 60, 80, 100, 106, 120, 200] {
-                let table = climb_table(&result, width, Style::Plain);
+            let mut stripped = climb_table(&result, 80, Style::Ansi);
+            for code in ["[0m", "[1m", "[2m", "[31m", "[32m"] {
+                stripped = stripped.replace(&format!("\u{1b}{code}"), "");
+            }
+            assert_eq!(stripped, climb_table(&result, 80, Style::Plain));
+        }
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        for result in
+            [fixture::ladder(), fixture::interrupted(), fixture::open(), fixture::hostile()]
+        {
+            for columns in [0, 40, 60, 80, 100, 106, 120, 200, 1000] {
+                let table = climb_table(&result, columns, Style::Plain);
                 for line in table.lines() {
-                    assert!(line.chars().count() <= width, "{width}: {line:?}");
+                    assert!(width(line) <= columns.clamp(40, 400), "{columns}: {line:?}");
                     assert!(!line.chars().any(char::is_control), "{line:?}");
                 }
             }

@@ -12,6 +12,7 @@ mod error;
 mod exec;
 mod guard;
 mod keeper;
+mod last_words;
 mod postgres;
 mod random;
 mod run_directory;

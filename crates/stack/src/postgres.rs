@@ -1,8 +1,7 @@
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pinchpoint_measure::Limit;
@@ -15,6 +14,7 @@ use crate::error::StackError;
 use crate::exec::{Helper, Setup, command};
 use crate::guard::{Guard, remove_directory};
 use crate::keeper::Child;
+use crate::last_words::{describe, tail};
 use crate::run_directory::{RunDirectory, default_base_dir, sweep};
 use crate::search::Installation;
 use crate::{config, random};
@@ -374,21 +374,6 @@ fn free_port() -> Result<u16, StackError> {
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())
         .map_err(|source| StackError::System { action: "find a free port", source })
-}
-
-fn describe(status: ExitStatus) -> String {
-    match status.signal() {
-        Some(9) => "killed by SIGKILL".to_owned(),
-        Some(signal) => format!("ended by signal {signal}"),
-        None => status.to_string(),
-    }
-}
-
-fn tail(path: &Path, lines: usize) -> String {
-    let bytes = fs::read(path).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let all: Vec<_> = text.lines().collect();
-    all[all.len().saturating_sub(lines)..].join("\n")
 }
 
 fn percent_encode(text: &str) -> String {

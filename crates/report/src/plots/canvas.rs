@@ -14,6 +14,8 @@ const FAMILY: &str = "pinchpoint";
 
 pub(super) const INK: RGBColor = RGBColor(27, 31, 36);
 pub(super) const DIM: RGBColor = RGBColor(89, 99, 110);
+pub(super) const WARN: RGBColor = RGBColor(179, 38, 30);
+pub(super) const WHITE: RGBColor = RGBColor(255, 255, 255);
 pub(super) const GRID: RGBColor = RGBColor(221, 226, 232);
 
 /// How a text sits at its point.
@@ -103,15 +105,46 @@ impl Brush<'_> {
             Align::Centre => HPos::Center,
         };
         let style = (FAMILY, size).into_font().color(&colour).pos(Pos::new(h, VPos::Center));
-        let shown: String = text.chars().map(in_font).collect();
-        self.area.draw(&Text::new(shown, at, style)).map_err(failed)
+        // The box around a text reaches below its letters; what is seen is to be in the middle.
+        let at = (at.0, at.1 + size as i32 / 9);
+        self.area.draw(&Text::new(in_font(text), at, style)).map_err(failed)
+    }
+
+    /// A text from the point to the right, cut off with an ellipsis after `room` pixels.
+    pub(super) fn text_in(
+        &self,
+        text: &str,
+        at: (i32, i32),
+        size: u32,
+        room: i32,
+        colour: RGBColor,
+    ) -> Result<(), ReportError> {
+        // No letter but a few is narrower than a fifth of its size: so much is enough to look at.
+        let most = usize::try_from(room.max(0) * 5 / size.max(1) as i32).unwrap_or(0);
+        let mut shown: String = text.chars().take(most + 1).collect();
+        let font = (FAMILY, size).into_font();
+        let mut cut = shown.len() < text.len();
+        loop {
+            let whole = if cut { format!("{shown}…") } else { shown.clone() };
+            let (width, _) = font.box_size(&in_font(&whole)).map_err(failed)?;
+            if width as i32 <= room {
+                // No grid line runs through it.
+                let (half, end) = (size as i32 * 2 / 3, at.0 + width as i32 + 4);
+                self.rectangle((at.0 - 4, at.1 - half), (end, at.1 + half), WHITE)?;
+                return self.text(&whole, at, size, Align::Left, colour);
+            }
+            if shown.pop().is_none() {
+                return Ok(());
+            }
+            cut = true;
+        }
     }
 }
 
-/// The character, or a question mark when the font's subset does not have it.
-fn in_font(c: char) -> char {
-    let has = matches!(c, ' '..='~' | '\u{a0}'..='\u{ff}' | '–' | '—' | '…' | '→' | '≈' | '≤' | '≥' | '−' | 'μ');
-    if has { c } else { '?' }
+/// The text, with a question mark for each character that the font's subset does not have.
+fn in_font(text: &str) -> String {
+    let has = |c: &char| matches!(c, ' '..='~' | '\u{a0}'..='\u{ff}' | '–' | '—' | '…' | '→' | '≈' | '≤' | '≥' | '−' | 'μ');
+    text.chars().map(|c| if has(&c) { c } else { '?' }).collect()
 }
 
 fn failed(error: impl std::fmt::Display) -> ReportError {

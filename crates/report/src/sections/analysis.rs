@@ -1,7 +1,7 @@
 use pinchpoint_measure::{Prediction, RunResult, Verdict, significant};
 
 use crate::document::Document;
-use crate::text::clean;
+use crate::text::{clean, percent};
 
 /// What limited each rung, by elimination, and what was expected of it.
 pub(super) fn analysis(document: &mut Document, result: &RunResult) {
@@ -17,13 +17,20 @@ pub(super) fn analysis(document: &mut Document, result: &RunResult) {
         .collect();
     let head = ["rung", "lever", "expected rows/s", "measured", "", "from rung"];
     document.table(2, &head, predictions);
-    document.paragraph(
-        "A range is computed from the rung that it starts from, by the basis given below, and \
-         stated before the rung is run for the first time; it is not changed afterwards.",
-    );
+    if result.variants.iter().any(|v| v.prediction.is_some()) {
+        document.paragraph(
+            "A range is computed from the rung that it starts from, and stated before the rung is \
+             run for the first time; it is not changed afterwards. This is what each is based on:",
+        );
+    }
+    let bases = result.variants.iter().filter_map(|variant| {
+        let prediction = variant.prediction.as_ref()?;
+        Some(format!("rung {}: {}", variant.name, prediction.basis))
+    });
+    document.list(bases.collect());
     for variant in &result.variants {
         if let Some(verdict) = &variant.verdict {
-            one(document, &clean(&variant.name), verdict, variant.prediction.as_ref());
+            one(document, &clean(&variant.name), verdict);
         }
     }
 }
@@ -45,13 +52,13 @@ fn prediction_row(name: String, prediction: &Prediction) -> Vec<String> {
     ]
 }
 
-fn one(document: &mut Document, name: &str, verdict: &Verdict, prediction: Option<&Prediction>) {
+fn one(document: &mut Document, name: &str, verdict: &Verdict) {
+    let share = percent(verdict.share);
     document.paragraph(format!(
-        "Rung {name}: {} ({:.0} % of the time, confidence {:.1} of 1). {}",
+        "Rung {name} is limited by {} (share {share}, confidence {:.1} of 1).{}",
         verdict.bottleneck,
-        verdict.share * 100.0,
         verdict.confidence,
-        verdict.arithmetic.as_deref().unwrap_or_default()
+        verdict.arithmetic.as_ref().map_or_else(String::new, |a| format!(" Arithmetic: {a}."))
     ));
     let rows = verdict
         .elimination
@@ -63,12 +70,7 @@ fn one(document: &mut Document, name: &str, verdict: &Verdict, prediction: Optio
         .collect();
     document.table(3, &["cause", "finding", ""], rows);
     let mut items: Vec<String> = Vec::new();
+    items.extend(verdict.evidence.iter().map(|e| format!("for it: {e}")));
     items.extend(verdict.against.iter().map(|a| format!("against it: {a}")));
-    if let Some(prediction) = prediction {
-        items.push(format!(
-            "expected of this rung, from rung {}: {}",
-            prediction.from, prediction.basis
-        ));
-    }
     document.list(items);
 }

@@ -15,17 +15,21 @@ pub(super) fn environment(document: &mut Document, result: &RunResult) {
         environment.kernel
     )];
     if let Some(filesystem) = &environment.filesystem {
-        let flush = environment.fsync_us.map_or_else(String::new, |us| {
-            format!("; one fdatasync takes {} µs", significant(us, 3))
-        });
-        items.push(format!("data directory on {filesystem}{flush}"));
+        items.push(format!("data directory on {filesystem}"));
     }
-    if let Some(steal) = environment.steal_share {
-        items.push(format!("CPU time stolen by the hypervisor: {:.2} %", steal * 100.0));
+    if let Some(us) = environment.fsync_us {
+        items.push(format!("one fdatasync takes {} µs (median)", significant(us, 3)));
     }
+    items.push(match environment.steal_share {
+        Some(steal) => format!("CPU time stolen by the hypervisor: {:.2} %", steal * 100.0),
+        None => "CPU time stolen by the hypervisor: not known here".to_owned(),
+    });
     for limit in &environment.limits {
         let word = if limit.in_force { "in force" } else { "NOT set" };
         items.push(format!("limit {} = {}: {word} ({})", limit.name, limit.asked, limit.how));
+    }
+    if environment.limits.is_empty() {
+        items.push("no limits were asked for".to_owned());
     }
     document.list(items);
     for software in &environment.software {

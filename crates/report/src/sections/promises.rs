@@ -1,29 +1,32 @@
-use std::collections::BTreeMap;
-
 use pinchpoint_measure::{RunResult, Trial, group_thousands, significant};
 
+use crate::conclusions::commit;
 use crate::document::Document;
 use crate::text::clean;
 
-fn trials(result: &RunResult) -> impl Iterator<Item = (String, &Trial)> {
+/// Every trial with its rung's name.
+pub(super) fn trials(result: &RunResult) -> impl Iterator<Item = (String, &Trial)> {
     result.variants.iter().flat_map(|v| v.trials.iter().map(|t| (clean(&v.name), t)))
 }
 
 /// Acknowledged rows against stored rows, trial by trial.
 pub(super) fn ledger(document: &mut Document, result: &RunResult) {
-    let rows = trials(result)
+    let rows: Vec<_> = trials(result)
         .filter_map(|(name, trial)| {
             let ledger = trial.ledger?;
             Some(vec![
                 name,
                 trial.number.to_string(),
-                if ledger.balanced { "balanced" } else { "does NOT balance" }.to_owned(),
+                balance(trial, ledger.balanced),
                 group_thousands(ledger.acknowledged_rows),
                 group_thousands(ledger.in_doubt_rows),
                 group_thousands(ledger.rows_in_table),
             ])
         })
         .collect();
+    if rows.is_empty() {
+        return;
+    }
     document.heading("Acknowledged is a promise");
     let head = ["rung", "trial", "", "acknowledged", "in doubt", "in the table"];
     document.table(3, &head, rows);
@@ -32,6 +35,14 @@ pub(super) fn ledger(document: &mut Document, result: &RunResult) {
          statement went out and whose answer never came. A rung that writes nothing must leave \
          the table empty.",
     );
+}
+
+fn balance(trial: &Trial, balanced: bool) -> String {
+    match trial.crash.as_ref().map_or(0, |c| c.lost_rows) {
+        _ if !balanced => "does NOT balance".to_owned(),
+        0 => "balanced".to_owned(),
+        lost => format!("{} lost in the crash", group_thousands(lost)),
+    }
 }
 
 /// What a crash right after a trial cost.
@@ -43,6 +54,7 @@ pub(super) fn crashes(document: &mut Document, result: &RunResult) {
             Some(vec![
                 name,
                 trial.number.to_string(),
+                commit(trial),
                 group_thousands(crash.lost_rows),
                 crash
                     .oldest_lost_ms
@@ -55,31 +67,14 @@ pub(super) fn crashes(document: &mut Document, result: &RunResult) {
         return;
     }
     document.heading("The price of asynchronous commit");
-    let head = ["rung", "trial", "acknowledged rows lost", "oldest lost, ms old", "recovery s"];
-    document.table(2, &head, rows);
+    let head =
+        ["rung", "trial", "commit", "acknowledged rows lost", "oldest lost, ms old", "recovery s"];
+    document.table(3, &head, rows);
     document.paragraph(
         "The server was stopped at once (its immediate mode) when the last operation of the trial \
-         had ended, started again, and the rows were counted. Only what the server had not yet \
-         handed to the operating system is lost by that; a power cut can lose more, up to about \
+         had ended, started again, and the rows were counted. With synchronous commit nothing may \
+         be lost, and a trial that loses a row fails. With asynchronous commit only what the server had not yet \
+         handed to the operating system is lost by this; a power cut can lose more, up to about \
          three times wal_writer_delay.",
     );
-}
-
-/// Failures by SQLSTATE or cause.
-pub(super) fn errors(document: &mut Document, result: &RunResult) {
-    let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
-    for (name, trial) in trials(result) {
-        for (cause, count) in &trial.errors {
-            *counts.entry((name.clone(), clean(cause))).or_default() += count;
-        }
-    }
-    if counts.is_empty() {
-        return;
-    }
-    document.heading("Errors");
-    let rows = counts
-        .into_iter()
-        .map(|((name, cause), count)| vec![name, cause, group_thousands(count)])
-        .collect();
-    document.table(2, &["rung", "cause", "operations"], rows);
 }

@@ -1,8 +1,8 @@
-use pinchpoint_measure::{RunResult, factor_text, factor_u64, group_thousands, significant};
+use pinchpoint_measure::{Phase, RunResult, factor_text, factor_u64, group_thousands, significant};
 
 use crate::document::Document;
 use crate::share::{PARTS, parts};
-use crate::text::clean;
+use crate::text::{clean, percent};
 
 /// Where the time of one operation went.
 pub(super) fn phases(document: &mut Document, result: &RunResult) {
@@ -13,7 +13,7 @@ pub(super) fn phases(document: &mut Document, result: &RunResult) {
         let mut row = vec![clean(&variant.name), significant(summary.latency_ms.avg, 3)];
         row.extend(PARTS.iter().map(|part| {
             match shares.iter().find(|(p, ms, _)| p == part && *ms > 0.0) {
-                Some((_, ms, share)) => format!("{} ({:.0} %)", significant(*ms, 3), share * 100.0),
+                Some((_, ms, share)) => format!("{} ({})", significant(*ms, 3), percent(*share)),
                 None => "–".to_owned(),
             }
         }));
@@ -31,15 +31,41 @@ pub(super) fn phases(document: &mut Document, result: &RunResult) {
     );
 }
 
+/// What opening and closing a connection is made of, where operations wait for it.
+pub(super) fn connecting(document: &mut Document, result: &RunResult) {
+    const PARTS: [Phase; 4] = [Phase::Tcp, Phase::Tls, Phase::Auth, Phase::Disconnect];
+    let mut rows = Vec::new();
+    for variant in &result.variants {
+        let Some(summary) = &variant.summary else { continue };
+        let ms = |phase: &Phase| summary.phases_ms.get(phase).copied().unwrap_or(0.0);
+        if PARTS.iter().any(|phase| ms(phase) > 0.0) {
+            let mut row = vec![clean(&variant.name)];
+            row.extend(PARTS.iter().map(|phase| significant(ms(phase), 3)));
+            rows.push(row);
+        }
+    }
+    if rows.is_empty() {
+        return;
+    }
+    document.heading("What a connection costs");
+    document.table(1, &["rung", "tcp ms", "tls ms", "auth ms", "disconnect ms"], rows);
+    document.paragraph(
+        "Mean milliseconds of an operation. auth is from the start-up packet until the server is \
+         ready: the authentication, and the fork of a backend.",
+    );
+}
+
 /// The price of a batch for the row that waits in it.
 pub(super) fn batching(document: &mut Document, result: &RunResult) {
     let mut rows = Vec::new();
     for variant in &result.variants {
         let Some(summary) = &variant.summary else { continue };
-        let batch = variant.trials.first().and_then(|t| factor_u64(&t.factors, "batch"));
+        // A batch size or method that was found while the run went on is in the trials.
+        let factors = variant.trials.first().map_or(&variant.factors, |trial| &trial.factors);
+        let batch = factor_u64(factors, "batch");
         rows.push(vec![
             clean(&variant.name),
-            factor_text(&variant.factors, "method"),
+            clean(&factor_text(factors, "method")),
             batch.map_or_else(|| "–".to_owned(), group_thousands),
             significant(summary.statement_latency_ms.avg, 3),
             significant(summary.statement_latency_ms.p95, 3),
