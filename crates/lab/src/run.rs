@@ -159,8 +159,9 @@ impl<'a> Run<'a> {
             if rung.like == Some(Like::Best) || owned_elsewhere {
                 continue;
             }
-            let mut points = Vec::with_capacity(sizes.len());
-            for size in sizes {
+            let mut seen = Vec::with_capacity(sizes.len() * 2);
+            // There and back, so that what drifts meanwhile favours no size.
+            for size in sizes.iter().chain(sizes.iter().rev()) {
                 let swept = BTreeMap::from([(rung.name.clone(), *size)]);
                 let Ok(at_size) = settle(rung, experiment, &swept, &self.result) else { continue };
                 let at_size = Settled { crash: false, ..at_size };
@@ -170,9 +171,10 @@ impl<'a> Run<'a> {
                     sweep::measure(server, experiment, &at_size, seed, length, self.cancel).await?;
                 if let Some(point) = point {
                     self.tell(&Event::SweepPoint { variant: rung.name.clone(), point });
-                    points.push(point);
+                    seen.push(point);
                 }
             }
+            let points = sweep::combine(&seen);
             let Some(batch) = sweep::choose(&points) else { continue };
             self.swept.insert(rung.name.clone(), u32::try_from(batch).unwrap_or(u32::MAX));
             self.tell(&Event::SweepEnded { variant: rung.name.clone(), batch });
@@ -295,11 +297,11 @@ impl<'a> Run<'a> {
             .rungs
             .iter()
             .filter_map(|r| match (&r.batch, &r.like) {
-                (Batch::Sweep(sizes), None) => Some(sizes.len()),
+                (Batch::Sweep(sizes), None) => Some(sizes.len() * 2),
                 _ => None,
             })
             .sum();
-        let point_s = sweep::length(self.experiment).as_secs_f64() + 0.6;
+        let point_s = sweep::length(self.experiment).as_secs_f64() + 0.5;
         2.0 + points as f64 * point_s + trials * self.trial_s()
     }
 

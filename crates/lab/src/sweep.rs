@@ -11,13 +11,13 @@ use crate::rung_load::{concerns_rung, open, settle_grace};
 use crate::server::Server;
 
 /// Before a size is measured.
-const WARM_UP: Duration = Duration::from_millis(300);
+const WARM_UP: Duration = Duration::from_millis(200);
 /// A size must beat a smaller one by this factor: less latency is worth a little throughput.
 const WORTH: f64 = 1.03;
 
 /// A sweep's points are short: they only rank sizes that differ by far.
 pub(crate) fn length(experiment: &Experiment) -> Duration {
-    (experiment.load.duration / 4).clamp(Duration::from_millis(300), Duration::from_secs(1))
+    (experiment.load.duration / 8).clamp(Duration::from_millis(300), Duration::from_secs(1))
 }
 
 /// Measures one batch size. `None` when the size does not work at all.
@@ -56,6 +56,26 @@ pub(crate) async fn measure(
     }))
 }
 
+/// The means of the measurements of each size, in the order of the first of them.
+pub(crate) fn combine(seen: &[SweepPoint]) -> Vec<SweepPoint> {
+    let mut points: Vec<SweepPoint> = Vec::new();
+    for point in seen {
+        if points.iter().any(|p| p.batch == point.batch) {
+            continue;
+        }
+        let same: Vec<_> = seen.iter().filter(|p| p.batch == point.batch).collect();
+        let mean = |pick: fn(&SweepPoint) -> f64| {
+            same.iter().map(|p| pick(p)).sum::<f64>() / same.len() as f64
+        };
+        points.push(SweepPoint {
+            batch: point.batch,
+            throughput_per_s: mean(|p| p.throughput_per_s),
+            p95_ms: mean(|p| p.p95_ms),
+        });
+    }
+    points
+}
+
 /// The size to use: the fastest, or the smallest that is as good within noise.
 pub(crate) fn choose(points: &[SweepPoint]) -> Option<u64> {
     let best = points.iter().map(|p| p.throughput_per_s).fold(0.0, f64::max);
@@ -72,6 +92,12 @@ mod tests {
 
     fn point(batch: u64, throughput_per_s: f64) -> SweepPoint {
         SweepPoint { batch, throughput_per_s, p95_ms: 1.0 }
+    }
+
+    #[test]
+    fn measurements_of_a_size_are_averaged() {
+        let seen = [point(100, 40.0), point(1000, 90.0), point(1000, 110.0), point(100, 60.0)];
+        assert_eq!(combine(&seen), [point(100, 50.0), point(1000, 100.0)]);
     }
 
     #[test]

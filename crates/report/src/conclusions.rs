@@ -1,5 +1,7 @@
 //! What the climb as a whole says, one sentence each.
 
+use std::collections::BTreeMap;
+
 use pinchpoint_measure::{
     Direction, Quantity, RunResult, Trial, TrialStatus, Unit, VariantStatus, group_thousands,
     significant,
@@ -7,11 +9,11 @@ use pinchpoint_measure::{
 use serde_json::Value;
 
 use crate::climb::Rung;
-use crate::text::{clean, count, percent};
+use crate::text::{clean, count, fixed, percent};
 
 /// The sentences below the table.
 pub(crate) fn conclusions(result: &RunResult, rungs: &[Rung<'_>]) -> Vec<String> {
-    let mut lines = ascent(rungs);
+    let mut lines = ascent(result, rungs);
     lines.extend(rungs.iter().filter_map(behind));
     lines.extend(rungs.iter().filter_map(per_operation));
     lines.extend(rungs.iter().filter_map(crash));
@@ -21,8 +23,9 @@ pub(crate) fn conclusions(result: &RunResult, rungs: &[Rung<'_>]) -> Vec<String>
 }
 
 /// How far the climb went: against the first rung, and against the ceiling.
-fn ascent(rungs: &[Rung<'_>]) -> Vec<String> {
+fn ascent(result: &RunResult, rungs: &[Rung<'_>]) -> Vec<String> {
     let mut lines = Vec::new();
+    let kind = if keeps_rows(result) { "durable rung" } else { "rung with commits awaited" };
     let rate = |rung: &Rung<'_>| rung.tps().unwrap_or(0.0);
     let best = rungs
         .iter()
@@ -34,20 +37,21 @@ fn ascent(rungs: &[Rung<'_>]) -> Vec<String> {
         .max_by(|a, b| rate(a).total_cmp(&rate(b)));
     let Some(best) = best else { return lines };
     let first = rungs.iter().find(|r| !r.is_null && r.target().is_none());
-    if let Some((first, tps)) = first.and_then(|r| Some((r, r.tps()?)))
-        && !std::ptr::eq(first, best)
-    {
+    // A climb of one rung has nothing to say of its best.
+    if let Some(first) = first.filter(|first| !std::ptr::eq(*first, best)) {
+        let times = first
+            .tps()
+            .map(|tps| format!(", {} times rung {}", significant(rate(best) / tps, 3), first.name));
         lines.push(format!(
-            "Best durable rung: {} with {} rows/s, {} times rung {}.",
+            "Best {kind}: {} with {} rows/s{}.",
             best.name,
             significant(rate(best), 3),
-            significant(rate(best) / tps, 3),
-            first.name
+            times.unwrap_or_default()
         ));
     }
     if let Some(ceiling) = rungs.iter().filter(|r| r.is_ceiling()).find_map(Rung::tps) {
         lines.push(format!(
-            "The ceiling that generator and wire set: {} rows/s; the best durable rung ({}) \
+            "The ceiling that generator and wire set: {} rows/s; the best {kind} ({}) \
              reached {} of it.",
             significant(ceiling, 3),
             best.name,
@@ -55,6 +59,16 @@ fn ascent(rungs: &[Rung<'_>]) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// Whether the servers keep over a crash what they acknowledge. Where they do not, no rung may be
+/// called durable, whatever its `synchronous_commit`.
+fn keeps_rows(result: &RunResult) -> bool {
+    let off = |settings: &BTreeMap<String, String>| {
+        let is_off = |name: &str| settings.get(name).is_some_and(|value| value == "off");
+        is_off("fsync") || is_off("full_page_writes")
+    };
+    !result.environment.software.iter().any(|software| off(&software.settings))
 }
 
 /// A rung that did not keep to its schedule.
@@ -149,10 +163,10 @@ fn trial_troubles(rung: &str, trial: &Trial) -> Vec<String> {
 pub(crate) fn limited_by(rung: &Rung<'_>) -> Option<String> {
     let verdict = rung.variant.verdict.as_ref()?;
     Some(format!(
-        "limited by {} ({}, confidence {:.1})",
+        "limited by {} ({}, confidence {})",
         clean(&verdict.bottleneck),
         percent(verdict.share),
-        verdict.confidence
+        fixed(verdict.confidence, 1)
     ))
 }
 
@@ -219,6 +233,26 @@ mod tests {
         result.variants[7].status = VariantStatus::Failed;
         let lines = conclusions(&result, &rungs(&result));
         assert!(lines[0].starts_with("Best durable rung: 3-A with 344,788"), "{lines:?}");
+    }
+
+    #[test]
+    fn the_best_is_named_also_when_the_first_rung_has_no_figures() {
+        let mut result = fixture::ladder();
+        result.variants[1].summary = None;
+        let lines = conclusions(&result, &rungs(&result));
+        assert_eq!(lines[0], "Best durable rung: 3-B with 557,046 rows/s.");
+    }
+
+    #[test]
+    fn nothing_is_called_durable_where_the_server_keeps_nothing() {
+        for setting in ["fsync", "full_page_writes"] {
+            let mut result = fixture::ladder();
+            let settings = &mut result.environment.software[0].settings;
+            settings.insert(setting.to_owned(), "off".to_owned());
+            let lines = conclusions(&result, &rungs(&result));
+            assert!(lines[0].starts_with("Best rung with commits awaited: 3-B"), "{lines:?}");
+            assert!(!lines.join("\n").contains("durable"), "{lines:?}");
+        }
     }
 
     #[test]

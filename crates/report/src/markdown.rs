@@ -45,12 +45,17 @@ fn put_table(out: &mut String, table: &Table) {
 /// Text that Markdown takes as text.
 fn escape(text: &str) -> String {
     let text = clean(text);
+    // Four spaces in front would make it code.
+    let text = text.trim();
+    let rule = text.chars().all(|c| matches!(c, '-' | ' '));
     let mut out = String::with_capacity(text.len());
     for (i, c) in text.char_indices() {
         let special = match c {
             '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' | '$' => true,
             // An entity (`&lt;`), not an ampersand between spaces.
             '&' => text[i + 1..].starts_with(|next: char| next == '#' || next.is_alphanumeric()),
+            // A line across the page.
+            '-' if i == 0 && rule => true,
             // A list's mark: at the beginning, with a space behind it.
             '-' | '+' | '.' | ')' => {
                 let number = text[..i].bytes().all(|b| b.is_ascii_digit());
@@ -100,6 +105,8 @@ mod tests {
 
     #[test]
     fn text_stays_text() {
+        assert_eq!(escape("---"), "\\---");
+        assert_eq!(escape("    code?"), "code?");
         assert_eq!(escape("a|b <i> *x*\ny"), "a\\|b \\<i\\> \\*x\\* y");
         assert_eq!(escape("&lt; & ~~x~~ -1"), "\\&lt; & \\~\\~x\\~\\~ -1");
         assert_eq!(escape("- x"), "\\- x");

@@ -97,6 +97,57 @@ impl Change {
     }
 }
 
+/// Every figure that reaches the reader, spoilt.
+fn spoil(result: &mut RunResult, x: f64) {
+    result.environment.steal_share = Some(x);
+    result.environment.fsync_us = Some(x);
+    result.plan.target_per_s = Some(x);
+    for point in result.sweeps.iter_mut().flat_map(|s| &mut s.points) {
+        (point.throughput_per_s, point.p95_ms) = (x, x);
+    }
+    for variant in &mut result.variants {
+        if let Some(verdict) = &mut variant.verdict {
+            (verdict.share, verdict.confidence) = (x, x);
+        }
+        if let Some(prediction) = &mut variant.prediction {
+            (prediction.range_per_s, prediction.measured_per_s) = ([x, x], Some(x));
+        }
+        if let Some(summary) = &mut variant.summary {
+            summary.throughput_per_s.median = x;
+            summary.latency_ms.avg = x;
+            summary.statement_latency_ms.avg = x;
+            summary.client_cpu_us_per_row = x;
+            summary.phases_ms.values_mut().for_each(|ms| *ms = x);
+        }
+        for trial in &mut variant.trials {
+            (trial.throughput_per_s, trial.duration_s) = (x, x);
+            for interval in &mut trial.intervals {
+                (interval.tps, interval.latency_ms.avg) = (x, x);
+            }
+            if let Some(crash) = &mut trial.crash {
+                (crash.oldest_lost_ms, crash.recovery_s) = (Some(x), x);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_number_is_shown_that_is_none() {
+    for x in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, -0.0] {
+        let mut result = fixture::ladder();
+        spoil(&mut result, x);
+        let mut texts = vec![climb_table(&result, 80, Style::Plain)];
+        let files = render(&result).unwrap();
+        let read = files.into_iter().filter(|f| f.path != "plots/ladder.png");
+        texts.extend(read.map(|f| String::from_utf8(f.bytes).unwrap()));
+        for line in texts.iter().flat_map(|t| t.lines()).filter(|l| !l.starts_with("<img")) {
+            let words = line.split(|c: char| !c.is_alphanumeric());
+            let none = words.clone().find(|w| ["NaN", "inf"].contains(w));
+            assert!(none.is_none() && !line.contains("-0 %"), "{x}: {line}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 

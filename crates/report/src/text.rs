@@ -74,12 +74,22 @@ pub(crate) fn pad_left(text: &str, columns: usize) -> String {
 
 /// A share (0 to 1) as `84 %`; a dash when it is no number.
 pub(crate) fn percent(share: f64) -> String {
-    match share * 100.0 {
+    // Adding zero makes −0 a plain 0.
+    match share * 100.0 + 0.0 {
         x if !x.is_finite() => "–".to_owned(),
         x if x > 0.0 && x < 0.5 => "< 1 %".to_owned(),
         // Spoilt figures may be out of all range.
         x if x.abs() >= 1e6 => format!("{} %", significant(x, 3)),
         x => format!("{x:.0} %"),
+    }
+}
+
+/// A number with so many decimals; a dash when it is none.
+pub(crate) fn fixed(value: f64, decimals: usize) -> String {
+    match value + 0.0 {
+        x if !x.is_finite() => "–".to_owned(),
+        x if x.abs() >= 1e6 => significant(x, 3),
+        x => format!("{x:.decimals$}"),
     }
 }
 
@@ -129,10 +139,21 @@ mod tests {
             (0.0, "0 %"),
             (0.001, "< 1 %"),
             (0.047, "5 %"),
+            (-0.0, "0 %"),
             (f64::NAN, "–"),
         ] {
             assert_eq!(percent(share), text);
         }
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_a_dash() {
+        for (value, text) in
+            [(0.84, "0.8"), (-0.0, "0.0"), (f64::NAN, "–"), (f64::NEG_INFINITY, "–")]
+        {
+            assert_eq!(fixed(value, 1), text);
+        }
+        assert!(fixed(f64::MAX, 1).len() < 400);
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 use pinchpoint_measure::{Prediction, RunResult, Verdict, significant};
 
 use crate::document::Document;
-use crate::text::{clean, percent};
+use crate::text::{clean, fixed, percent};
 
 /// What limited each rung, by elimination, and what was expected of it.
 pub(super) fn analysis(document: &mut Document, result: &RunResult) {
@@ -55,9 +55,9 @@ fn prediction_row(name: String, prediction: &Prediction) -> Vec<String> {
 fn one(document: &mut Document, name: &str, verdict: &Verdict) {
     let share = percent(verdict.share);
     document.paragraph(format!(
-        "Rung {name} is limited by {} (share {share}, confidence {:.1} of 1).{}",
+        "Rung {name} is limited by {} (share {share}, confidence {} of 1).{}",
         verdict.bottleneck,
-        verdict.confidence,
+        fixed(verdict.confidence, 1),
         verdict.arithmetic.as_ref().map_or_else(String::new, |a| format!(" Arithmetic: {a}."))
     ));
     let rows = verdict

@@ -1,6 +1,7 @@
 use pinchpoint_measure::{RunResult, significant};
 
 use crate::document::{Block, Document};
+use crate::text::fixed;
 
 /// Where the run took place.
 pub(super) fn environment(document: &mut Document, result: &RunResult) {
@@ -21,7 +22,9 @@ pub(super) fn environment(document: &mut Document, result: &RunResult) {
         items.push(format!("one fdatasync takes {} µs (median)", significant(us, 3)));
     }
     items.push(match environment.steal_share {
-        Some(steal) => format!("CPU time stolen by the hypervisor: {:.2} %", steal * 100.0),
+        Some(steal) => {
+            format!("CPU time stolen by the hypervisor: {} %", fixed(steal * 100.0, 2))
+        }
         None => "CPU time stolen by the hypervisor: not known here".to_owned(),
     });
     for limit in &environment.limits {

@@ -103,7 +103,7 @@ pub(super) fn sweeps(document: &mut Document, result: &RunResult) {
     }
     document.table(2, &["rung", "", "batch", "rows/s", "statement p95 ms"], rows);
     document.paragraph(
-        "One short measurement each: enough to rank sizes that differ by far. Of sizes within 3 % \
+        "The mean of two short measurements each: enough to rank sizes that differ by far. Of sizes within 3 % \
          of the fastest, the smallest is taken.",
     );
 }
