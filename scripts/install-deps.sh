@@ -25,7 +25,8 @@ need() { # need <what> <Debian package>
 postgres_directories() {
     printf '%s\n' "${PINCHPOINT_PG_BIN:-}" "$(pg_config --bindir 2>/dev/null || true)" \
         /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql@*/bin \
-        /usr/local/opt/postgresql@*/bin
+        /usr/local/opt/postgresql@*/bin /home/linuxbrew/.linuxbrew/opt/postgresql@*/bin \
+        /Library/PostgreSQL/*/bin
     tr ':' '\n' <<<"$PATH"
 }
 

@@ -110,6 +110,9 @@ impl Admin {
     }
 
     /// What decides whether the server can carry an experiment.
+    ///
+    /// A role without `pg_read_all_stats` does not see the kind of other roles' backends; those
+    /// that are in a database count as sessions then, so that too few are promised, not too many.
     pub async fn suitability(&mut self) -> Result<Suitability, SqlError> {
         let rows = self
             .connection
@@ -119,7 +122,9 @@ impl Admin {
                  current_setting('max_connections'), \
                  current_setting('max_connections')::int \
                  - current_setting('superuser_reserved_connections')::int \
-                 - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')",
+                 - coalesce(current_setting('reserved_connections', true)::int, 0) \
+                 - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' \
+                 OR (backend_type IS NULL AND datid IS NOT NULL))",
             )
             .await?;
         let cells: Vec<String> =

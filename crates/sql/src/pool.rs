@@ -61,8 +61,10 @@ impl Pool {
         Ok(Self { inner, wait: Timeouts { wait: Some(wait), create: None, recycle: None } })
     }
 
-    /// Opens this many connections, and gives them back.
+    /// Opens this many connections, or as many as the pool holds, and gives them back. To ask for
+    /// one more would be to wait for ourselves.
     pub(crate) async fn warm(&self, min: usize) -> Result<(), SqlError> {
+        let min = min.min(self.inner.status().max_size);
         let mut loans = Vec::with_capacity(min);
         for _ in 0..min {
             let mut loan = self.inner.get().await.map_err(explain)?;

@@ -3,6 +3,7 @@
 /// distributions", ACM Transactions on Modeling and Computer Simulation 6 (3), 1996.
 #[derive(Debug, Clone)]
 pub(crate) struct Zipf {
+    last: u64,
     n: f64,
     exponent: f64,
     h_first: f64,
@@ -13,8 +14,9 @@ pub(crate) struct Zipf {
 impl Zipf {
     /// `n` at least 1, `exponent` above 0.
     pub(crate) fn new(n: u64, exponent: f64) -> Self {
-        let n = n.max(1) as f64;
-        let mut zipf = Self { n, exponent, h_first: 0.0, h_last: 0.0, squeeze: 0.0 };
+        let last = n.max(1);
+        let n = last as f64;
+        let mut zipf = Self { last, n, exponent, h_first: 0.0, h_last: 0.0, squeeze: 0.0 };
         zipf.h_first = zipf.h(1.5) - 1.0;
         zipf.h_last = zipf.h(n + 0.5);
         zipf.squeeze = 2.0 - zipf.h_inverse(zipf.h(2.5) - 2_f64.powf(-exponent));
@@ -27,7 +29,8 @@ impl Zipf {
             let x = self.h_inverse(u);
             let k = x.round().clamp(1.0, self.n);
             if k - x <= self.squeeze || u >= self.h(k + 0.5) - k.powf(-self.exponent) {
-                return k as u64;
+                // Above 2^53 the float `n` may be larger than the whole number.
+                return (k as u64).min(self.last);
             }
         }
     }
