@@ -119,10 +119,11 @@ def copy(dsn, trials, seconds):
             return only_trial(climb(dsn, experiment, *options))
 
         pairs = []
-        for trial in range(trials):
+        for trial in range(trials + 1):
             pairs.append(in_turn(trial, ours, theirs.trial))
             last = pairs[-1][1]
-    mine, theirs = zip(*pairs)
+    # In the first pair the server still makes the WAL files that it later only uses again.
+    mine, theirs = zip(*pairs[1:])
     cpu = [t["client_cpu_us_per_row"] for t in mine]
     return Comparison(
         f"Binary COPY over the wire (rung 3-B, batches of {batch:,})",
@@ -173,9 +174,9 @@ def documents(dsn, trials, seconds):
     mine, theirs = zip(*[in_turn(t, ours, both) for t in range(trials)])
     plain, tuned = zip(*theirs)
     figures = []
-    for name, side, goal in (("plain", plain, "≥ 1.5"), ("tuned", tuned, "")):
+    for name, side in (("plain", plain), ("tuned", tuned)):
         cpu = [[t["client_cpu_us_per_row"] for t in each] for each in (mine, side)]
-        figures.append(throughput(mine, side, goal, f"throughput against {name} rows"))
+        figures.append(throughput(mine, side, "≥ 1.5", f"throughput against {name} rows"))
         figures.append(Figure(f"client CPU against {name} rows", "µs/row", *cpu, 3))
     return Comparison(
         "The documents' rung 2-D: 50 at once, batches of 500, pipelined",
