@@ -11,6 +11,7 @@ use pinchpoint_measure::RunResult;
 /// How a command ended.
 #[derive(Debug)]
 pub(crate) struct Run {
+    pub(crate) pid: u32,
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -26,7 +27,13 @@ pub(crate) fn binary() -> PathBuf {
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(arguments);
+    isolated(command)
+}
+
+/// With nothing of the tester's own settings.
+fn isolated(mut command: Command) -> Command {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for variable in
         ["COLUMNS", "NO_COLOR", "PINCHPOINT_PG_BIN", "PGPASSWORD", "PGUSER", "RUST_BACKTRACE"]
     {
@@ -45,6 +52,26 @@ pub(crate) fn pinchpoint_with(variable: (&str, &str), arguments: &[&str]) -> Run
     let mut command = command(arguments);
     command.env(variable.0, variable.1);
     Running::start(command).wait()
+}
+
+/// Runs it in a directory.
+pub(crate) fn pinchpoint_in(directory: &Path, arguments: &[&str]) -> Run {
+    let mut command = command(arguments);
+    command.current_dir(directory);
+    Running::start(command).wait()
+}
+
+/// Runs it after a shell has prepared mounts that nobody else sees, and that end with it. `None`
+/// where mounts are not permitted.
+pub(crate) fn pinchpoint_after(mounts: &str, arguments: &[&str]) -> Option<Run> {
+    let probe = Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "t", "/mnt"]).output();
+    if !probe.is_ok_and(|o| o.status.success()) {
+        return None;
+    }
+    let mut inside = Command::new("unshare");
+    inside.args(["-m", "sh", "-e", "-c", &format!("{mounts}\nexec \"$@\""), "sh"]);
+    inside.arg(binary()).args(arguments);
+    Some(Running::start(isolated(inside)).wait())
 }
 
 /// A command under way; killed when the test ends before it.
@@ -121,7 +148,7 @@ impl Running {
             stderr.push_str(&line);
             stderr.push('\n');
         }
-        Run { code: status.code(), stdout, stderr }
+        Run { pid: self.child.id(), code: status.code(), stdout, stderr }
     }
 }
 

@@ -27,7 +27,20 @@ fn no_command_at_all_is_bad_input() {
 fn the_ladder_is_printed_as_it_is() {
     let file = fs::read_to_string(root().join("experiments/ladder.toml")).expect("the ladder");
     assert!(pinchpoint(&["list", "--show", "ladder"]).stdout == file);
-    assert!(pinchpoint(&["list"]).stdout.contains("ladder"));
+}
+
+#[test]
+fn the_list_says_what_each_experiment_is() {
+    let run = pinchpoint(&["list"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    insta::assert_snapshot!(run.stdout);
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let run = pinchpoint(&["--version"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(run.stdout, format!("pinchpoint {}\n", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]

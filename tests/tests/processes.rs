@@ -64,6 +64,18 @@ pub(crate) fn assert_nothing_left(pid: u32) {
     }
 }
 
+/// Waits until something is so.
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "not within 20 s: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// The first process of the server that a run started, once there is one.
 pub(crate) fn postmaster(pid: u32) -> u32 {
     let deadline = Instant::now() + Duration::from_secs(20);

@@ -38,6 +38,16 @@ impl Server {
         format!("postgresql://{user}:{password}@{place}/{database}")
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it by a signal; its exit code.
+    pub(crate) fn end_by(mut self, signal: rustix::process::Signal) -> Option<i32> {
+        crate::processes::signal(self.pid(), signal);
+        self.child.wait().expect("its status").code()
+    }
+
     /// Runs a statement as the superuser and returns its rows.
     pub(crate) fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         let dsn = self.parsed();

@@ -156,7 +156,7 @@ pub(crate) struct PostgresArgs {
     pub(crate) settings: Vec<String>,
 
     /// CPUs that the server may use, such as 0.5 [default: all]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true)]
     pub(crate) cpus: Option<f64>,
 
     /// Memory that the server may use, such as 512MB or 2GB [default: all]

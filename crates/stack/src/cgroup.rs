@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use pinchpoint_measure::Limit;
 
-use crate::random;
-
 /// Length of a CPU quota's period: the kernel's default.
 const PERIOD_US: u64 = 100_000;
+
+/// Controllers that limits need, as both versions name them.
+const CONTROLLERS: [&str; 2] = ["cpu", "memory"];
 
 /// Limits on a server's processes, and the control groups that carry them.
 #[derive(Debug, Default)]
@@ -49,7 +50,7 @@ impl Asked {
             let quota = (cpus * PERIOD_US as f64).round().max(1000.0) as u64;
             resources.push(Resource {
                 name: "postgres cpus",
-                controller: "cpu",
+                controller: CONTROLLERS[0],
                 asked: cpus.to_string(),
                 v1: vec![
                     ("cpu.cfs_period_us", PERIOD_US.to_string()),
@@ -62,7 +63,7 @@ impl Asked {
         if let Some(bytes) = self.memory_bytes {
             resources.push(Resource {
                 name: "postgres memory",
-                controller: "memory",
+                controller: CONTROLLERS[1],
                 asked: format!("{} MiB", bytes >> 20),
                 v1: vec![("memory.limit_in_bytes", bytes.to_string())],
                 v2: vec![("memory.max", bytes.to_string())],
@@ -76,14 +77,12 @@ impl Asked {
 impl Limits {
     /// Sets what can be set below `root` (`/sys/fs/cgroup`); what cannot is in the report with its
     /// reason, and is no error.
-    pub(crate) fn set(asked: Asked, root: &Path) -> Self {
+    ///
+    /// `name` is that of the run directory, so that whoever sweeps the directory finds the groups.
+    pub(crate) fn set(asked: Asked, root: &Path, name: &str) -> Self {
         let mut limits = Self::default();
-        let name = match random::hex(4) {
-            Ok(random) => format!("pinchpoint-{}-{random}", std::process::id()),
-            Err(_) => format!("pinchpoint-{}", std::process::id()),
-        };
         for resource in asked.resources() {
-            let outcome = limits.set_one(&resource, root, &name).or_else(|reason| {
+            let outcome = limits.set_one(&resource, root, name).or_else(|reason| {
                 if !user_manager_works() {
                     return Err(reason);
                 }
@@ -157,6 +156,18 @@ pub(crate) fn remove_group(group: &Path) -> io::Result<()> {
     fs::remove_dir(group)
 }
 
+/// Removes what is left of a dead owner's groups, wherever [`Limits::set`] could have made them.
+pub(crate) fn sweep_groups(name: &str, root: &Path) {
+    let mut parents: Vec<_> = CONTROLLERS.iter().map(|c| root.join(c)).collect();
+    parents.extend(version_2_parents(root));
+    for parent in parents {
+        let group = parent.join(name);
+        if group.is_dir() {
+            let _ = remove_group(&group);
+        }
+    }
+}
+
 /// A group of version 2 below which we may make our own with this controller.
 fn version_2_parent(root: &Path, controller: &str) -> Result<PathBuf, String> {
     let controllers = fs::read_to_string(root.join("cgroup.controllers"))
@@ -164,12 +175,7 @@ fn version_2_parent(root: &Path, controller: &str) -> Result<PathBuf, String> {
     if !controllers.split_whitespace().any(|c| c == controller) {
         return Err(format!("the {controller} controller is not available in cgroup v2"));
     }
-    let mut candidates = vec![root.to_owned()];
-    if let Some(own) = own_group() {
-        // A group with processes cannot hand controllers down, so its parent is the place.
-        candidates.extend(own.parent().map(|p| root.join(p)));
-    }
-    for parent in candidates {
+    for parent in version_2_parents(root) {
         let switch = parent.join("cgroup.subtree_control");
         let on = |text: String| text.split_whitespace().any(|c| c == controller);
         let enabled = fs::read_to_string(&switch).is_ok_and(on)
@@ -180,6 +186,15 @@ fn version_2_parent(root: &Path, controller: &str) -> Result<PathBuf, String> {
         }
     }
     Err(format!("no right to use the {controller} controller of cgroup v2 (not delegated to us)"))
+}
+
+fn version_2_parents(root: &Path) -> Vec<PathBuf> {
+    let mut parents = vec![root.to_owned()];
+    if let Some(own) = own_group() {
+        // A group with processes cannot hand controllers down, so its parent is the place.
+        parents.extend(own.parent().map(|p| root.join(p)));
+    }
+    parents
 }
 
 /// Whether the user's systemd manager makes scopes for us.
@@ -203,7 +218,8 @@ fn own_group() -> Option<PathBuf> {
 /// By what means limits can be set here, for people.
 pub fn limit_means() -> String {
     let probe = Asked { cpus: Some(1.0), memory_bytes: Some(1 << 30) };
-    let mut limits = Limits::set(probe, Path::new(ROOT));
+    let name = format!("pinchpoint-{}-probe", std::process::id());
+    let mut limits = Limits::set(probe, Path::new(ROOT), &name);
     limits.remove();
     let lines: Vec<_> = limits
         .report
@@ -227,7 +243,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("cgroup.controllers"), "cpu memory pids").unwrap();
         fs::write(root.path().join("cgroup.subtree_control"), "cpu memory").unwrap();
-        let limits = Limits::set(ASKED, root.path());
+        let limits = Limits::set(ASKED, root.path(), "pinchpoint-1-a");
         assert!(limits.report.iter().all(|l| l.in_force), "{:?}", limits.report);
         let [group] = limits.groups.as_slice() else { panic!("{:?}", limits.groups) };
         assert_eq!(fs::read_to_string(group.join("cpu.max")).unwrap(), "50000 100000");
@@ -242,16 +258,30 @@ mod tests {
             fs::create_dir(root.path().join(controller)).unwrap();
             fs::write(root.path().join(controller).join("cgroup.procs"), "").unwrap();
         }
-        let limits = Limits::set(ASKED, root.path());
+        let limits = Limits::set(ASKED, root.path(), "pinchpoint-1-a");
         assert!(limits.report.iter().all(|l| l.in_force && l.how == "cgroup v1"));
         let quota = limits.groups[0].join("cpu.cfs_quota_us");
         assert_eq!(fs::read_to_string(quota).unwrap(), "50000");
     }
 
     #[test]
+    fn a_dead_owners_groups_are_found_by_their_name() {
+        let root = tempfile::tempdir().unwrap();
+        for group in ["cpu/pinchpoint-1-a", "memory/pinchpoint-1-a", "pinchpoint-1-a"] {
+            fs::create_dir_all(root.path().join(group)).unwrap();
+        }
+        fs::create_dir(root.path().join("cpu/pinchpoint-1-b")).unwrap();
+        sweep_groups("pinchpoint-1-a", root.path());
+        assert!(!root.path().join("cpu/pinchpoint-1-a").exists());
+        assert!(!root.path().join("memory/pinchpoint-1-a").exists());
+        assert!(!root.path().join("pinchpoint-1-a").exists());
+        assert!(root.path().join("cpu/pinchpoint-1-b").exists(), "another's");
+    }
+
+    #[test]
     fn what_cannot_be_limited_is_reported_with_its_reason() {
         let root = tempfile::tempdir().unwrap();
-        let limits = Limits::set(ASKED, root.path());
+        let limits = Limits::set(ASKED, root.path(), "pinchpoint-1-a");
         assert_eq!(limits.report.len(), 2);
         for limit in &limits.report {
             assert!(!limit.in_force);

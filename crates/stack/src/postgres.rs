@@ -154,7 +154,7 @@ impl Postgres {
 
     fn limit(&mut self) {
         let asked = Asked { cpus: self.options.cpus, memory_bytes: self.options.memory_bytes };
-        self.limits = Limits::set(asked, Path::new(cgroup::ROOT));
+        self.limits = Limits::set(asked, Path::new(cgroup::ROOT), &self.directory.name());
         if let Some(guard) = &mut self.guard {
             for group in &self.limits.groups {
                 guard.watch_group(group);

@@ -4,14 +4,15 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 use crate::account::Account;
+use crate::cgroup::{ROOT, sweep_groups};
 use crate::error::StackError;
 use crate::random;
 
 const PREFIX: &str = "pinchpoint-";
-/// Held by the owner for as long as it lives, and by its guard while that cleans up.
+/// Held by the owner for as long as it lives.
 const OWNER: &str = "owner.lock";
 /// A directory younger than this may not have its lock yet.
 const TOO_YOUNG: Duration = Duration::from_secs(10);
@@ -52,6 +53,11 @@ impl RunDirectory {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Its last part, which is unique on this machine.
+    pub(crate) fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// Writes a private file that belongs to the server's user.
@@ -95,7 +101,8 @@ fn give_to(account: Option<&Account>, path: &Path) -> Result<(), StackError> {
         .map_err(StackError::path("change the owner of", path))
 }
 
-/// Removes run directories whose owners have died without a guard left to do it. Only what bears
+/// Removes run directories, and the control groups of the same name, whose owners have died without
+/// a guard left to do it. Only what bears
 /// our name, lies directly below `base` and is not locked is touched.
 pub(crate) fn sweep(base: &Path) {
     let Ok(entries) = fs::read_dir(base) else { return };
@@ -108,10 +115,15 @@ pub(crate) fn sweep(base: &Path) {
         if !(ours && metadata.is_dir() && old && mine) {
             continue;
         }
-        let Ok(lock) = OpenOptions::new().write(true).open(entry.path().join(OWNER)) else {
-            continue;
-        };
+        // Its owner may be another user, who may have put a pipe or a link in the lock's place.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let lock = OpenOptions::new()
+            .write(true)
+            .custom_flags(flags.bits().cast_signed())
+            .open(entry.path().join(OWNER));
+        let Ok(lock) = lock else { continue };
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            sweep_groups(&entry.file_name().to_string_lossy(), Path::new(ROOT));
             let _ = fs::remove_dir_all(entry.path());
         }
     }

@@ -13,7 +13,7 @@ pub(crate) fn run(args: &PostgresArgs) -> Result<ExitCode, Failure> {
     let options = PostgresOptions {
         installation: installation(&args.search)?,
         settings: settings(&args.settings)?,
-        cpus: args.cpus,
+        cpus: cpus(args.cpus)?,
         memory_bytes: memory(args.memory.as_deref())?,
         port: args.port,
         base_dir: None,
@@ -65,10 +65,22 @@ fn settings(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
         .collect()
 }
 
+/// The bounds are those of an experiment file.
+fn cpus(given: Option<f64>) -> Result<Option<f64>, Failure> {
+    match given {
+        Some(cpus) if !(0.01..=4096.0).contains(&cpus) => {
+            Err(Failure::input(format!("--cpus {cpus}: expected 0.01 to 4096")))
+        }
+        other => Ok(other),
+    }
+}
+
 fn memory(text: Option<&str>) -> Result<Option<u64>, Failure> {
-    text.map(|text| {
-        pinchpoint_plan::parse_size(text)
-            .map_err(|error| Failure::input(format!("--memory {text}: {error}")))
-    })
-    .transpose()
+    let Some(text) = text else { return Ok(None) };
+    let bytes = pinchpoint_plan::parse_size(text)
+        .map_err(|error| Failure::input(format!("--memory {text}: {error}")))?;
+    if !(32 << 20..=64 << 40).contains(&bytes) {
+        return Err(Failure::input(format!("--memory {text}: expected 32MB to 64TB")));
+    }
+    Ok(Some(bytes))
 }

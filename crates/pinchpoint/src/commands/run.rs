@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::{self, Read};
 use std::path::Path;
 
 use pinchpoint_lab::{Finished, Options, Target};
@@ -12,6 +13,9 @@ use crate::commands::{list, report};
 use crate::failure::Failure;
 use crate::live::{self, Quiet};
 use crate::{signals, terminal};
+
+/// More than the largest experiment file that the reader accepts.
+const LARGEST_READ: u64 = 4 << 20;
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let experiment = load(&args.experiment)?
@@ -44,12 +48,19 @@ fn load(name: &str) -> Result<Experiment, Failure> {
             if !is_file {
                 return Err(list::unknown(name));
             }
-            let text = fs::read_to_string(path)
+            let text = read(path)
                 .map_err(|error| Failure::input(format!("failed to read {name}: {error}")))?;
             pinchpoint_plan::parse(name, &text)
         }
     };
     parsed.map_err(|problems| Failure::input(problems.to_string()))
+}
+
+/// Reads a file, and no more of it than shows that it is too large: some files have no end.
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(LARGEST_READ).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn overrides(args: &RunArgs) -> Result<Overrides, Failure> {
@@ -73,6 +84,12 @@ fn overrides(args: &RunArgs) -> Result<Overrides, Failure> {
 
 fn target(args: &RunArgs) -> Result<Target, Failure> {
     if let Some(dsn) = &args.dsn {
+        // To libpq this is the local default server; here it is a script's unset variable.
+        if dsn.trim().is_empty() {
+            return Err(Failure::input("--dsn is empty").hint(
+                "give postgresql://user@host:port/database, or leave it out for a private server",
+            ));
+        }
         pinchpoint_lab::check_dsn(dsn).map_err(Failure::input)?;
         return Ok(Target::External { dsn: dsn.clone() });
     }
