@@ -104,7 +104,7 @@ class ServerSideCopy:
 
 def copy(dsn, trials, seconds):
     """The best durable rung against server-side COPY."""
-    batch = climb(dsn, "ladder", "--rungs", "3-B", "--duration", "1s")["sweeps"][0]["chosen_batch"]
+    batch = 20_000
     with tempfile.TemporaryDirectory(prefix="pinchpoint-bench-") as directory:
         experiment = Path(directory) / "copy.toml"
         experiment.write_text(with_batch("3-B", batch))

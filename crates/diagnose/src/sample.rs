@@ -196,6 +196,9 @@ impl Sample {
             errors: BTreeMap::new(),
             gates: vec![],
             intervals: vec![],
+            http: None,
+            stack: None,
+            thresholds: vec![],
         }
     }
 

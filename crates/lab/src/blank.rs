@@ -45,6 +45,7 @@ pub(crate) fn blank_result(experiment: &Experiment) -> RunResult {
             }),
             experiment_file: experiment.source.clone(),
         },
+        knees: Vec::new(),
         sweeps: Vec::new(),
         variants: experiment.rungs.iter().map(blank_variant).collect(),
         warnings: Vec::new(),

@@ -21,6 +21,7 @@ pub(crate) async fn describe(server: &mut Server) -> Result<Environment, LabErro
             .map(|d| d.as_secs_f64() * 1e6),
         software: vec![server.software().await?],
         limits: server.limits(),
+        dataset: None,
     })
 }
 

@@ -92,6 +92,9 @@ impl TrialRun<'_> {
             errors: BTreeMap::new(),
             gates: Vec::new(),
             intervals: Vec::new(),
+            http: None,
+            stack: None,
+            thresholds: Vec::new(),
         }
     }
 }

@@ -5,12 +5,14 @@
 mod event;
 mod exit;
 mod factor;
+mod http;
 mod latency;
 mod metric;
 mod outcome;
 mod phase;
 mod quantity;
 mod result;
+mod stack;
 mod table;
 mod trial;
 mod verdict;
@@ -18,15 +20,17 @@ mod verdict;
 pub use event::{Event, RungPlan, Sink, Stage};
 pub use exit::ExitCode;
 pub use factor::{Factors, factor_text, factor_u64};
+pub use http::{Census, CheckFigures, Endpoint, HttpFigures, Second, ThresholdOutcome};
 pub use latency::Latency;
 pub use metric::{Direction, INTERVAL_METRICS, Metric, MetricValue, TRIAL_METRICS, Unit};
 pub use outcome::{Cause, Outcome};
 pub use phase::{PHASES, Phase};
 pub use quantity::{Quantity, group_thousands, human_duration, significant};
 pub use result::{
-    Environment, Limit, PlanFacts, ReadError, RunResult, RunStatus, SCHEMA_VERSION, Software,
-    Spread, Summary, Sweep, SweepPoint, Variant, VariantStatus,
+    Dataset, Environment, Knee, Limit, PlanFacts, ReadError, RunResult, RunStatus, SCHEMA_VERSION,
+    Software, Spread, Summary, Sweep, SweepPoint, Variant, VariantStatus,
 };
+pub use stack::{EvidenceFigures, PoolerFigures, ProcessFigures, SessionFigures, StackFigures};
 pub use table::{Choice, Column, Generator, Method, SqlType, Table};
 pub use trial::{Crash, Gate, Interval, Ledger, Pace, PerRow, Trial, TrialStatus, WarmUp};
 pub use verdict::{Elimination, Prediction, Verdict};

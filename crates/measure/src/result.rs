@@ -34,8 +34,26 @@ pub struct RunResult {
     pub sweeps: Vec<Sweep>,
     /// The variants in the experiment's order.
     pub variants: Vec<Variant>,
+    /// Where throughput stopped growing with the users, when that was looked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub knees: Vec<Knee>,
     /// What the reader should know.
     pub warnings: Vec<String>,
+}
+
+/// The number of users from which on more of them gave no more throughput.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Knee {
+    /// What was loaded: `fastapi`.
+    pub app: String,
+    /// `direct`, `pgbouncer`.
+    pub connection: String,
+    /// The users at the point.
+    pub users: u64,
+    /// Operations per second there.
+    pub throughput_per_s: f64,
+    /// How it was found, in one line.
+    pub detail: String,
 }
 
 /// How a run stands or ended.
@@ -73,6 +91,26 @@ pub struct Environment {
     pub software: Vec<Software>,
     /// Limits asked for and whether they are in force.
     pub limits: Vec<Limit>,
+    /// The data that requests read; absent where the load writes its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<Dataset>,
+}
+
+/// The data that requests read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Dataset {
+    /// Rows of `users`.
+    pub users: u64,
+    /// Rows of `posts`.
+    pub posts: u64,
+    /// Rows of `comments`.
+    pub comments: u64,
+    /// Seed that it was made from.
+    pub seed: u64,
+    /// What tells it from other data.
+    pub fingerprint: String,
+    /// Seconds that loading took; absent when it was there already.
+    pub loaded_s: Option<f64>,
 }
 
 /// A server of the stack.

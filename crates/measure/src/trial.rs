@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Factors, Latency, Phase};
+use crate::{Factors, HttpFigures, Latency, Phase, StackFigures, ThresholdOutcome};
 
 /// One measured run of one variant, after its warm-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,6 +73,15 @@ pub struct Trial {
     pub gates: Vec<Gate>,
     /// The reporting intervals.
     pub intervals: Vec<Interval>,
+    /// What HTTP load saw; absent for statements.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpFigures>,
+    /// What was seen of the processes under test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack: Option<StackFigures>,
+    /// Limits that figures were held against.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<ThresholdOutcome>,
 }
 
 /// How a trial ended.

@@ -9,6 +9,7 @@ mod duration;
 mod experiment;
 mod fields;
 mod key;
+mod matrix;
 mod overrides;
 mod place;
 mod problem;
@@ -22,6 +23,10 @@ mod value;
 pub use built_in::{BUILT_IN, BuiltIn};
 pub use duration::{DurationError, parse_duration};
 pub use experiment::{Experiment, LoadPlan, Pace, PostgresPlan, Stage, Transport, WarmUp};
+pub use matrix::{
+    AppPlan, Case, CheckPlan, DatasetPlan, HttpPlan, Matrix, ParameterPlan, PoolerPlan, Profile,
+    RequestPlan, Step, Via, Waterfall,
+};
 pub use overrides::{OverrideError, Overrides, WarmUpChoice};
 pub use problem::{Problem, Problems, Snippet};
 pub use read::parse;

@@ -293,6 +293,9 @@ fn trial(index: usize, number: u32, sketch: &Sketch, factors: &Factors) -> Trial
             memory_percent: Some(11.0),
             queue_length: 0,
         }],
+        http: None,
+        stack: None,
+        thresholds: Vec::new(),
     }
 }
 
@@ -327,6 +330,7 @@ fn result(variants: Vec<Variant>) -> RunResult {
                 in_force: false,
                 how: "no right to use the cpu controller".to_owned(),
             }],
+            dataset: None,
         },
         plan: PlanFacts {
             duration_s: 3.0,
@@ -338,6 +342,7 @@ fn result(variants: Vec<Variant>) -> RunResult {
             load_threads: 2,
             experiment_file: "experiment = \"ladder\"\n".to_owned(),
         },
+        knees: Vec::new(),
         sweeps: vec![Sweep {
             variant: "3-B".to_owned(),
             points: vec![

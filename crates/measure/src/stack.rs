@@ -1,0 +1,98 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What was seen of the processes under test in the measured part of a trial.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StackFigures {
+    /// The processes: `postgres`, `pgbouncer`, `app`.
+    pub processes: Vec<ProcessFigures>,
+    /// Sessions of the load on the database server.
+    pub sessions: Option<SessionFigures>,
+    /// The pooler's totals and queues.
+    pub pooler: Option<PoolerFigures>,
+    /// Statements counted in a pass of its own.
+    pub evidence: Option<EvidenceFigures>,
+}
+
+impl StackFigures {
+    /// The process of this name.
+    pub fn process(&self, name: &str) -> Option<&ProcessFigures> {
+        self.processes.iter().find(|p| p.name == name)
+    }
+}
+
+/// What a process, with its children, used.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProcessFigures {
+    /// `postgres`, `pgbouncer`, `app`.
+    pub name: String,
+    /// Seconds of CPU.
+    pub cpu_s: Option<f64>,
+    /// Microseconds of CPU for each successful operation.
+    pub cpu_us_per_op: Option<f64>,
+    /// CPUs that it may use; absent without a limit.
+    pub cpus: Option<f64>,
+    /// Share of the scheduler's periods in which the CPU limit held it back (0 to 1).
+    pub throttled_share: Option<f64>,
+    /// Seconds for which its threads were held back, all together.
+    pub throttled_s: Option<f64>,
+    /// Most memory used since it started, in bytes.
+    pub memory_peak_bytes: Option<u64>,
+    /// Times that a process of the app ended and was started again.
+    pub restarts: u64,
+}
+
+/// Sessions of the load on the database server: what is seen there, not what is configured.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionFigures {
+    /// Most at once, sampled.
+    pub most: u64,
+    /// Opened in the measured part.
+    pub opened: u64,
+    /// The most that the configuration allows; absent when it bounds nothing.
+    pub allowed: Option<u64>,
+    /// Samples taken.
+    pub samples: u64,
+}
+
+/// A pooler's figures over the measured part: differences of its totals, and samples of its queues.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PoolerFigures {
+    /// Differences of the totals of `SHOW STATS`, by column.
+    pub totals: BTreeMap<String, u64>,
+    /// Most clients waiting for a server connection at once, sampled.
+    pub clients_waiting_most: u64,
+    /// Mean of the same.
+    pub clients_waiting_mean: f64,
+    /// Longest wait seen, in milliseconds, sampled.
+    pub longest_wait_ms: f64,
+    /// Most server connections in use at once, sampled.
+    pub servers_active_most: u64,
+    /// Mean of the same.
+    pub servers_active_mean: f64,
+    /// Most client connections at once, sampled.
+    pub clients_most: u64,
+    /// Samples taken.
+    pub samples: u64,
+}
+
+impl PoolerFigures {
+    /// A total's difference.
+    pub fn total(&self, name: &str) -> Option<u64> {
+        self.totals.get(name).copied()
+    }
+}
+
+/// Statements counted by `pg_stat_statements` in a short pass beside the timed trial.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EvidenceFigures {
+    /// Requests answered rightly in the pass.
+    pub requests: u64,
+    /// Executions of the statements that a request is made of.
+    pub statements: u64,
+    /// What a request should take.
+    pub expected_per_request: f64,
+    /// Executions of anything else (set-up of connections, transactions, pings), for each request.
+    pub other_per_request: f64,
+}
