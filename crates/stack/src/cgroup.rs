@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use pinchpoint_measure::Limit;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Length of a CPU quota's period: the kernel's default.
 const PERIOD_US: u64 = 100_000;
@@ -32,7 +33,7 @@ pub(crate) struct Asked {
 
 /// A resource as the two versions of control groups name it.
 struct Resource {
-    name: &'static str,
+    name: String,
     controller: &'static str,
     asked: String,
     /// Files to write in version 1, in order.
@@ -44,12 +45,12 @@ struct Resource {
 }
 
 impl Asked {
-    fn resources(self) -> Vec<Resource> {
+    fn resources(self, name: &str) -> Vec<Resource> {
         let mut resources = Vec::new();
         if let Some(cpus) = self.cpus {
             let quota = (cpus * PERIOD_US as f64).round().max(1000.0) as u64;
             resources.push(Resource {
-                name: "postgres cpus",
+                name: format!("{name} cpus"),
                 controller: CONTROLLERS[0],
                 asked: cpus.to_string(),
                 v1: vec![
@@ -62,7 +63,7 @@ impl Asked {
         }
         if let Some(bytes) = self.memory_bytes {
             resources.push(Resource {
-                name: "postgres memory",
+                name: format!("{name} memory"),
                 controller: CONTROLLERS[1],
                 asked: format!("{} MiB", bytes >> 20),
                 v1: vec![("memory.limit_in_bytes", bytes.to_string())],
@@ -79,9 +80,9 @@ impl Limits {
     /// reason, and is no error.
     ///
     /// `name` is that of the run directory, so that whoever sweeps the directory finds the groups.
-    pub(crate) fn set(asked: Asked, root: &Path, name: &str) -> Self {
+    pub(crate) fn set(process: &str, asked: Asked, root: &Path, name: &str) -> Self {
         let mut limits = Self::default();
-        for resource in asked.resources() {
+        for resource in asked.resources(process) {
             let outcome = limits.set_one(&resource, root, name).or_else(|reason| {
                 if !user_manager_works() {
                     return Err(reason);
@@ -90,7 +91,7 @@ impl Limits {
                 Ok("systemd user scope".to_owned())
             });
             limits.report.push(Limit {
-                name: resource.name.to_owned(),
+                name: resource.name,
                 asked: resource.asked,
                 in_force: outcome.is_ok(),
                 how: outcome.unwrap_or_else(|reason| reason),
@@ -137,8 +138,17 @@ impl Limits {
     /// Removes the groups, once their processes have gone.
     pub(crate) fn remove(&mut self) {
         for group in self.groups.drain(..) {
+            kill_members(&group);
             let _ = remove_group(&group);
         }
+    }
+}
+
+/// Ends what is still in a group of ours.
+pub(crate) fn kill_members(group: &Path) {
+    let members = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    for pid in members.lines().filter_map(|line| line.trim().parse().ok().and_then(Pid::from_raw)) {
+        let _ = kill_process(pid, Signal::KILL);
     }
 }
 
@@ -163,6 +173,7 @@ pub(crate) fn sweep_groups(name: &str, root: &Path) {
     for parent in parents {
         let group = parent.join(name);
         if group.is_dir() {
+            kill_members(&group);
             let _ = remove_group(&group);
         }
     }
@@ -219,7 +230,7 @@ fn own_group() -> Option<PathBuf> {
 pub fn limit_means() -> String {
     let probe = Asked { cpus: Some(1.0), memory_bytes: Some(1 << 30) };
     let name = format!("pinchpoint-{}-probe", std::process::id());
-    let mut limits = Limits::set(probe, Path::new(ROOT), &name);
+    let mut limits = Limits::set("probe", probe, Path::new(ROOT), &name);
     limits.remove();
     let lines: Vec<_> = limits
         .report
@@ -243,7 +254,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("cgroup.controllers"), "cpu memory pids").unwrap();
         fs::write(root.path().join("cgroup.subtree_control"), "cpu memory").unwrap();
-        let limits = Limits::set(ASKED, root.path(), "pinchpoint-1-a");
+        let limits = Limits::set("postgres", ASKED, root.path(), "pinchpoint-1-a");
         assert!(limits.report.iter().all(|l| l.in_force), "{:?}", limits.report);
         let [group] = limits.groups.as_slice() else { panic!("{:?}", limits.groups) };
         assert_eq!(fs::read_to_string(group.join("cpu.max")).unwrap(), "50000 100000");
@@ -258,7 +269,7 @@ mod tests {
             fs::create_dir(root.path().join(controller)).unwrap();
             fs::write(root.path().join(controller).join("cgroup.procs"), "").unwrap();
         }
-        let limits = Limits::set(ASKED, root.path(), "pinchpoint-1-a");
+        let limits = Limits::set("postgres", ASKED, root.path(), "pinchpoint-1-a");
         assert!(limits.report.iter().all(|l| l.in_force && l.how == "cgroup v1"));
         let quota = limits.groups[0].join("cpu.cfs_quota_us");
         assert_eq!(fs::read_to_string(quota).unwrap(), "50000");
@@ -281,7 +292,7 @@ mod tests {
     #[test]
     fn what_cannot_be_limited_is_reported_with_its_reason() {
         let root = tempfile::tempdir().unwrap();
-        let limits = Limits::set(ASKED, root.path(), "pinchpoint-1-a");
+        let limits = Limits::set("postgres", ASKED, root.path(), "pinchpoint-1-a");
         assert_eq!(limits.report.len(), 2);
         for limit in &limits.report {
             assert!(!limit.in_force);
@@ -293,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_scope_carries_the_limits_as_properties() {
-        let scope = ASKED.resources().into_iter().map(|r| r.scope).collect();
+        let scope = ASKED.resources("postgres").into_iter().map(|r| r.scope).collect();
         let limits = Limits { scope, ..Limits::default() };
         let wrapper = limits.wrapper().join(" ");
         assert!(wrapper.ends_with("-p CPUQuota=50% -p MemoryMax=536870912 --"), "{wrapper}");

@@ -37,6 +37,63 @@ pub enum StackError {
         /// The end of its log.
         log: String,
     },
+    /// No PgBouncer.
+    #[error(
+        "no pgbouncer was found in PATH or the usual places; install it (Debian, Ubuntu: apt-get \
+         install pgbouncer; Fedora: dnf install pgbouncer; macOS: brew install pgbouncer), name it \
+         with --pgbouncer, or leave its cases out with --only connection=direct"
+    )]
+    NoPgBouncer,
+    /// No Python that can make virtual environments.
+    #[error(
+        "no python3 (3.10 or newer) was found in PATH; install it with its venv module (Debian, \
+         Ubuntu: apt-get install python3-venv), name it with PINCHPOINT_PYTHON, or leave the \
+         Python applications out with --only language=Rust"
+    )]
+    NoPython,
+    /// A virtual environment could not be made.
+    #[error(
+        "the Python packages of {app} could not be installed ({step}): {output}\n\
+         it needs a network or a configured package index once; later runs use what is there"
+    )]
+    Packages {
+        /// The application.
+        app: String,
+        /// `python3 -m venv`, `pip install`.
+        step: &'static str,
+        /// The end of what it said.
+        output: String,
+    },
+    /// A program of an application is nowhere.
+    #[error("{app}: no program {program} was found {looked}")]
+    NoProgram {
+        /// The application.
+        app: String,
+        /// The program.
+        program: String,
+        /// Where was looked.
+        looked: String,
+    },
+    /// A process ended before it was ready.
+    #[error("{name} did not start ({status}); the end of its log:\n{log}")]
+    Ended {
+        /// `PgBouncer`, the application.
+        name: String,
+        /// How it ended.
+        status: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// A process runs and does not answer.
+    #[error("{name} did not answer within {seconds} s; the end of its log:\n{log}")]
+    Silent {
+        /// `PgBouncer`, the application.
+        name: String,
+        /// How long it was waited for.
+        seconds: u64,
+        /// The end of its log.
+        log: String,
+    },
     /// The port that the user chose is in use.
     #[error(
         "port {port} on 127.0.0.1 is taken; choose another, or leave the port out to get a free one"

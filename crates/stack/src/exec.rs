@@ -84,11 +84,20 @@ fn prepare(arguments: Vec<OsString>) -> Result<Command, StackError> {
         fs::write(file, "0").map_err(child("join a control group"))?;
     }
     rustix::process::setsid().map_err(io::Error::from).map_err(child("leave the session"))?;
+    raise_file_limit();
     become_user(uid, gid).map_err(child("change the user"))?;
     die_with_parent(parent).map_err(child("tie the process to its parent"))?;
     let mut command = Command::new(program);
     command.args(rest);
     Ok(command)
+}
+
+/// As many files as the system allows: each client of a server is one. What cannot be raised shows
+/// where the limit is met.
+pub fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 #[cfg(target_os = "linux")]

@@ -102,6 +102,7 @@ impl Left {
             }
         }
         for group in &self.groups {
+            cgroup::kill_members(group);
             let _ = cgroup::remove_group(group);
         }
         if let Some(directory) = &self.directory {
@@ -137,7 +138,7 @@ pub(crate) fn remove_directory(directory: &Path) {
 }
 
 /// Whether the process is there, and still the same one.
-fn alive(pid: u32, started: &str) -> bool {
+pub(crate) fn alive(pid: u32, started: &str) -> bool {
     match start_time(pid) {
         Some(now) => now == started,
         // Without /proc there is only the number to go by.
@@ -151,7 +152,7 @@ fn alive(pid: u32, started: &str) -> bool {
 
 /// When a process started, as the kernel counts it: with the number it names a process for good.
 /// `None` when there is no such process, or only its remains.
-fn start_time(pid: u32) -> Option<String> {
+pub(crate) fn start_time(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may hold anything; what follows it is regular.
     let rest = stat.rsplit_once(") ")?.1;

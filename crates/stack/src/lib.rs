@@ -5,25 +5,36 @@
 //! killed.
 
 mod account;
+mod app;
 mod cancel;
 mod cgroup;
 mod config;
 mod error;
 mod exec;
+mod family;
 mod guard;
 mod keeper;
 mod last_words;
+mod pgbouncer;
 mod postgres;
+mod programs;
 mod random;
 mod run_directory;
 mod search;
+mod supervised;
+mod venv;
 
 pub use account::server_user;
+pub use app::{App, AppOptions};
 pub use cancel::Cancel;
 pub use cgroup::limit_means;
 pub use error::StackError;
-pub use exec::{Helper, run_exec};
+pub use exec::{Helper, raise_file_limit, run_exec};
 pub use guard::run_guard;
-pub use postgres::{Exited, Postgres, PostgresOptions, Transport};
+pub use pgbouncer::{OWNED_SETTINGS, PgBouncer, PgBouncerOptions, Upstream};
+pub use postgres::{Postgres, PostgresOptions, Transport};
+pub use programs::{PoolerProgram, find, find_pgbouncer, pooler_is_at_least};
 pub use run_directory::default_base_dir;
 pub use search::{Installation, Search, SearchInput, Version, find_postgres};
+pub use supervised::Exited;
+pub use venv::{AppFile, cache_dir, ensure_venv, package_versions, unpack};

@@ -1,22 +1,18 @@
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pinchpoint_measure::Limit;
 use rustix::process::Signal;
 
-use crate::account::{Account, server_account};
+use crate::account::server_account;
 use crate::cancel::Cancel;
-use crate::cgroup::{self, Asked, Limits};
+use crate::cgroup::Asked;
 use crate::error::StackError;
-use crate::exec::{Helper, Setup, command};
-use crate::guard::{Guard, remove_directory};
-use crate::keeper::Child;
-use crate::last_words::{describe, tail};
-use crate::run_directory::{RunDirectory, default_base_dir, sweep};
+use crate::exec::Helper;
+use crate::last_words::tail;
 use crate::search::Installation;
+use crate::supervised::{Exited, Supervised, free_port};
 use crate::{config, random};
 
 /// How to start a server.
@@ -45,16 +41,6 @@ pub enum Transport {
     Unix,
 }
 
-/// The server has ended by itself.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("PostgreSQL ended by itself ({status}); the end of its log:\n{log}")]
-pub struct Exited {
-    /// How it ended: `exit status: 1`, `signal: 9 (SIGKILL)`.
-    pub status: String,
-    /// The end of its log.
-    pub log: String,
-}
-
 const USER: &str = "pinchpoint";
 /// Longer socket paths do not fit into a socket address.
 const SOCKET_PATH_MAX: usize = 100;
@@ -64,13 +50,8 @@ const LOG: &str = "postgres.log";
 
 /// A private server: started, watched and removed by us.
 pub struct Postgres {
-    directory: RunDirectory,
-    account: Option<Account>,
-    helper: Helper,
+    process: Supervised,
     options: PostgresOptions,
-    limits: Limits,
-    guard: Option<Guard>,
-    child: Option<Child>,
     port: u16,
     password: String,
 }
@@ -78,7 +59,7 @@ pub struct Postgres {
 impl std::fmt::Debug for Postgres {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Postgres")
-            .field("directory", &self.directory.path())
+            .field("directory", &self.directory())
             .field("port", &self.port)
             .finish_non_exhaustive()
     }
@@ -93,73 +74,35 @@ impl Postgres {
         options: &PostgresOptions,
         cancel: &Cancel,
     ) -> Result<Self, StackError> {
-        let base = options.base_dir.clone().unwrap_or_else(default_base_dir);
-        sweep(&base);
-        let account = server_account()?;
-        let directory = RunDirectory::create(&base, account.as_ref())?;
-        let guard = match Guard::start(helper, directory.path()) {
-            Ok(guard) => guard,
-            Err(error) => {
-                remove_directory(directory.path());
-                return Err(error);
-            }
-        };
-        let mut postgres = Self {
-            directory,
-            account,
-            helper: helper.clone(),
-            options: options.clone(),
-            limits: Limits::default(),
-            guard: Some(guard),
-            child: None,
-            port: 0,
-            password: random::hex(20)?,
-        };
+        let base = options.base_dir.as_deref();
+        let process = Supervised::new(helper, "PostgreSQL", base, server_account()?, LOG)?;
+        let mut postgres =
+            Self { process, options: options.clone(), port: 0, password: random::hex(20)? };
         postgres.init_db(cancel)?;
-        postgres.limit();
+        let asked = Asked { cpus: options.cpus, memory_bytes: options.memory_bytes };
+        postgres.process.limit("postgres", asked);
         postgres.start_on_a_port(cancel)?;
         Ok(postgres)
     }
 
     fn init_db(&mut self, cancel: &Cancel) -> Result<(), StackError> {
-        let account = self.account.as_ref();
-        let secret = self.directory.write("password", &self.password, account)?;
-        let setup = Setup { account, ..Setup::default() };
-        let mut initdb = command(&self.helper, &setup, &self.program("initdb"));
+        let process = &mut self.process;
+        let secret =
+            process.directory.write("password", &self.password, process.account.as_ref())?;
+        let mut initdb = process.preparation(&self.options.installation.bin_dir.join("initdb"));
         initdb
             .arg("--no-sync")
             .args(["--encoding=UTF8", "--locale=C", "--auth=scram-sha-256"])
             .arg(format!("--username={USER}"))
             .arg(format!("--pwfile={}", secret.display()))
-            .arg(format!("--pgdata={}", self.data_dir().display()));
-        self.tidy(&mut initdb, "initdb.log")?;
-        let child = Child::start(initdb)?;
-        self.watch(&child);
-        let status = loop {
-            if let Some(status) = child.wait(Duration::from_millis(20)) {
-                break status;
-            }
-            if cancel.is_cancelled() {
-                child.signal(Signal::KILL);
-                child.wait(STOP_GRACE);
-                return Err(StackError::Cancelled);
-            }
-        };
+            .arg(format!("--pgdata={}", process.directory.path().join("data").display()));
+        process.tidy(&mut initdb, "initdb.log")?;
+        let status = process.prepare(initdb, cancel)?;
         let _ = fs::remove_file(&secret);
         if status.success() {
             return Ok(());
         }
-        Err(StackError::InitDb { output: tail(&self.directory.path().join("initdb.log"), 12) })
-    }
-
-    fn limit(&mut self) {
-        let asked = Asked { cpus: self.options.cpus, memory_bytes: self.options.memory_bytes };
-        self.limits = Limits::set(asked, Path::new(cgroup::ROOT), &self.directory.name());
-        if let Some(guard) = &mut self.guard {
-            for group in &self.limits.groups {
-                guard.watch_group(group);
-            }
-        }
+        Err(StackError::InitDb { output: tail(&process.directory.path().join("initdb.log"), 12) })
     }
 
     /// Starts the server on the port asked for, or on a free one; somebody else may take a free
@@ -173,7 +116,7 @@ impl Postgres {
                 Some(port) => port,
                 None => free_port()?,
             };
-            let settings = config::text(self.port, self.directory.path(), &self.options.settings);
+            let settings = config::text(self.port, self.directory(), &self.options.settings);
             fs::write(&configuration, format!("{base}{settings}"))
                 .map_err(StackError::path("write", &configuration))?;
             let taken = match self.launch(cancel) {
@@ -192,26 +135,19 @@ impl Postgres {
 
     /// Starts the server and waits until it answers.
     fn launch(&mut self, cancel: &Cancel) -> Result<Duration, StackError> {
-        if self.directory.path().as_os_str().len() > SOCKET_PATH_MAX {
+        if self.directory().as_os_str().len() > SOCKET_PATH_MAX {
             let source = std::io::Error::other("it is too long for the path of a socket");
-            return Err(StackError::path("use", self.directory.path())(source));
+            return Err(StackError::path("use", self.directory())(source));
         }
         let began = Instant::now();
-        let setup = Setup {
-            cgroups: &self.limits.joining(),
-            account: self.account.as_ref(),
-            wrapper: &self.limits.wrapper(),
-        };
-        let mut server = command(&self.helper, &setup, &self.program("postgres"));
+        let mut server = self.process.command(&self.options.installation.bin_dir.join("postgres"));
         server.arg("-D").arg(self.data_dir());
-        self.tidy(&mut server, LOG)?;
+        self.process.tidy(&mut server, LOG)?;
         let _ = fs::remove_file(self.data_dir().join("postmaster.pid"));
-        let child = Child::start(server)?;
-        self.watch(&child);
-        self.child = Some(child);
+        self.process.start(server)?;
         loop {
-            if let Err(Exited { status, log }) = self.alive() {
-                self.child = None;
+            if let Err(Exited { status, log, .. }) = self.alive() {
+                self.process.child = None;
                 return Err(StackError::Start { status, log });
             }
             if self.says_ready() {
@@ -234,37 +170,8 @@ impl Postgres {
             .is_ok_and(|text| text.lines().nth(7).is_some_and(|state| state.trim() == "ready"))
     }
 
-    /// Gives a child an environment, a directory and a log of its own.
-    fn tidy(&self, command: &mut Command, log: &str) -> Result<(), StackError> {
-        let out = self.directory.log(log)?;
-        let err = out.try_clone().map_err(StackError::path("open", self.directory.path()))?;
-        command
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.directory.path())
-            .env("LC_ALL", "C")
-            .env("TZ", "UTC")
-            // A systemd scope is asked for over the user's bus.
-            .envs(
-                ["XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"]
-                    .iter()
-                    .filter_map(|name| std::env::var_os(name).map(|value| (name, value))),
-            )
-            .current_dir(self.directory.path())
-            .stdin(Stdio::null())
-            .stdout(out)
-            .stderr(err);
-        Ok(())
-    }
-
-    fn watch(&mut self, child: &Child) {
-        if let Some(guard) = &mut self.guard {
-            guard.watch_process(child.pid());
-        }
-    }
-
-    fn program(&self, name: &str) -> PathBuf {
-        self.options.installation.bin_dir.join(name)
+    fn directory(&self) -> &Path {
+        self.process.directory.path()
     }
 
     /// Where a client reaches it, with the credentials.
@@ -275,7 +182,7 @@ impl Postgres {
                 format!("postgresql://{USER}:{password}@127.0.0.1:{}/postgres", self.port)
             }
             Transport::Unix => {
-                let directory = percent_encode(&self.directory.path().to_string_lossy());
+                let directory = percent_encode(&self.directory().to_string_lossy());
                 format!("postgresql://{USER}:{password}@{directory}:{}/postgres", self.port)
             }
         }
@@ -286,38 +193,44 @@ impl Postgres {
         self.port
     }
 
+    /// The user, the password and the database, for a pooler or an application.
+    pub const fn credentials(&self) -> (&str, &str, &str) {
+        (USER, self.password.as_str(), "postgres")
+    }
+
+    /// Control groups that its processes are in.
+    pub fn groups(&self) -> &[PathBuf] {
+        &self.process.limits.groups
+    }
+
     /// The first process of the server.
     pub fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::pid)
+        self.process.pid()
     }
 
     /// Where it keeps its data.
     pub fn data_dir(&self) -> PathBuf {
-        self.directory.path().join("data")
+        self.directory().join("data")
     }
 
     /// Limits asked for, and whether they are in force.
     pub fn limits(&self) -> Vec<Limit> {
-        self.limits.report.clone()
+        self.process.report()
     }
 
     /// The last lines of its log.
     pub fn log_tail(&self, lines: usize) -> String {
-        tail(&self.directory.path().join(LOG), lines)
+        self.process.log_tail(lines)
     }
 
     /// Whether it still runs; if not, how it ended.
     pub fn alive(&self) -> Result<(), Exited> {
-        match self.child.as_ref().map(Child::status) {
-            Some(None) => Ok(()),
-            Some(Some(status)) => Err(Exited { status: describe(status), log: self.log_tail(12) }),
-            None => Err(Exited { status: "not started".to_owned(), log: String::new() }),
-        }
+        self.process.alive()
     }
 
     /// Stops it at once, without a checkpoint, as a crash of its processes would: `immediate`.
     pub fn crash(&mut self) -> Result<(), StackError> {
-        let Some(child) = self.child.take() else { return Ok(()) };
+        let Some(child) = self.process.child.take() else { return Ok(()) };
         child.signal(Signal::QUIT);
         if child.wait(STOP_GRACE * 2).is_none() {
             child.signal(Signal::KILL);
@@ -348,32 +261,6 @@ impl Postgres {
     pub fn stop(self) {
         drop(self);
     }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        if let Some(child) = self.child.take() {
-            // Its data is about to be removed, so there is nothing to write down first.
-            for signal in [Signal::QUIT, Signal::KILL] {
-                child.signal(signal);
-                if child.wait(STOP_GRACE).is_some() {
-                    break;
-                }
-            }
-        }
-        self.limits.remove();
-        remove_directory(self.directory.path());
-        if let Some(guard) = self.guard.take() {
-            guard.dismiss();
-        }
-    }
-}
-
-fn free_port() -> Result<u16, StackError> {
-    TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|source| StackError::System { action: "find a free port", source })
 }
 
 fn percent_encode(text: &str) -> String {
