@@ -9,6 +9,8 @@ mod fsync;
 mod machine;
 mod memory;
 mod process;
+mod throttling;
+mod tree;
 
 pub use cpu::{CpuSampler, CpuUse};
 pub use filesystem::filesystem;
@@ -16,6 +18,8 @@ pub use fsync::fsync_probe;
 pub use machine::{Machine, machine};
 pub use memory::memory_percent;
 pub use process::resident_bytes;
+pub use throttling::{Throttling, memory_peak, throttling};
+pub use tree::{TreeUse, process_tree};
 
 /// The value in bytes of a `Name:   123 kB` line, as in `/proc/meminfo` and `/proc/self/status`.
 fn kilobyte_line(text: &str, name: &str) -> Option<u64> {

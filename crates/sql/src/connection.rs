@@ -29,6 +29,9 @@ pub struct Connection {
     usable: bool,
 }
 
+/// Columns' names, and rows of values as text.
+pub type Rows = (Vec<String>, Vec<Vec<Option<String>>>);
+
 /// How long each part of making a connection took.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SetUp {
@@ -131,16 +134,22 @@ impl Connection {
 
     /// Runs statements by the simple protocol and returns the rows as text.
     pub async fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, SqlError> {
+        Ok(self.query_named(sql).await?.1)
+    }
+
+    /// The same, with the names of the last statement's columns before the rows.
+    pub async fn query_named(&mut self, sql: &str) -> Result<Rows, SqlError> {
         frontend::query(sql, &mut self.out).map_err(|e| SqlError::wrong(e.to_string()))?;
         self.send().await?;
         self.usable = false;
-        let (mut rows, mut error) = (Vec::new(), None);
+        let (mut columns, mut rows, mut error) = (Vec::new(), Vec::new(), None);
         loop {
             let (tag, body) = self.message().await.map_err(|e| match error.take() {
                 Some(said) if e.cause == Cause::Closed => said,
                 _ => e,
             })?;
             match tag {
+                b'T' => columns = row_description(&body),
                 b'D' => rows.push(data_row(&body).ok_or_else(|| SqlError::wrong("a bad row"))?),
                 b'Z' => break,
                 b'E' => {
@@ -154,7 +163,7 @@ impl Connection {
         self.usable = true;
         match error {
             Some(error) => Err(error),
-            None => Ok(rows),
+            None => Ok((columns, rows)),
         }
     }
 
@@ -199,6 +208,17 @@ fn poll_send(
             Poll::Pending => return Poll::Pending,
         }
     }
+}
+
+/// The columns' names of a `RowDescription`; each is followed by 18 bytes that do not matter here.
+fn row_description(body: &[u8]) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut rest = body.get(2..).unwrap_or_default();
+    while let Some(end) = rest.iter().position(|b| *b == 0) {
+        names.push(String::from_utf8_lossy(&rest[..end]).into_owned());
+        rest = rest.get(end + 19..).unwrap_or_default();
+    }
+    names
 }
 
 /// A `DataRow` of text values.

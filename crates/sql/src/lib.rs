@@ -19,7 +19,7 @@ mod wire;
 mod write_driver;
 
 pub use admin::{Admin, Suitability};
-pub use connection::Connection;
+pub use connection::{Connection, Rows};
 pub use dsn::{Dsn, DsnError, SslMode};
 pub use error::SqlError;
 pub use statement_driver::{StatementDriver, StatementUser};

@@ -1,0 +1,95 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::Duration;
+
+/// What a process and its descendants have used since they were started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TreeUse {
+    /// CPU time, that of descendants which have ended included.
+    pub cpu: Duration,
+    /// Each living process by its number and its start.
+    pub members: BTreeSet<(u32, u64)>,
+}
+
+/// Reads what a process and its descendants have used; `None` where there is no such process or no
+/// `/proc`.
+///
+/// The kernel adds a child's time to its parent's when the parent has waited for it, so the sum
+/// over the living has that of the dead in it.
+pub fn process_tree(pid: u32) -> Option<TreeUse> {
+    let mut stats = BTreeMap::new();
+    for entry in fs::read_dir("/proc").ok()?.flatten() {
+        let Some(number) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else {
+            continue;
+        };
+        let text = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        if let Some(stat) = Stat::parse(&text) {
+            stats.insert(number, stat);
+        }
+    }
+    stats.get(&pid)?;
+    let mut tree = TreeUse::default();
+    let (mut found, mut at, mut ticks) = (vec![pid], 0, 0_u64);
+    while let Some(parent) = found.get(at).copied() {
+        at += 1;
+        if let Some(stat) = stats.get(&parent) {
+            ticks = ticks.saturating_add(stat.ticks);
+            tree.members.insert((parent, stat.started));
+        }
+        found.extend(stats.iter().filter(|(_, s)| s.parent == parent).map(|(child, _)| *child));
+    }
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    tree.cpu = Duration::from_millis(ticks.saturating_mul(1000) / per_second);
+    Some(tree)
+}
+
+/// Part of `/proc/<pid>/stat`; see `proc_pid_stat(5)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stat {
+    parent: u32,
+    /// User and system time, own and of children waited for, in clock ticks.
+    ticks: u64,
+    /// Ticks from boot to its start.
+    started: u64,
+}
+
+impl Stat {
+    fn parse(text: &str) -> Option<Self> {
+        // The name in parentheses may hold anything; what follows it is regular.
+        let fields: Vec<&str> = text.rsplit_once(") ")?.1.split_ascii_whitespace().collect();
+        let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
+        let mut ticks = 0_u64;
+        for at in 11..15 {
+            ticks = ticks.saturating_add(number(at)?);
+        }
+        let parent = u32::try_from(number(1)?).ok()?;
+        Some(Self { parent, ticks, started: number(19)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stat_line_is_read_whatever_the_name() {
+        let text = "42 (a) b (c)) S 7 42 42 0 -1 4194304 100 0 0 0 11 22 3 4 20 0 1 0 987 1000 50";
+        assert_eq!(Stat::parse(text), Some(Stat { parent: 7, ticks: 40, started: 987 }));
+        for bad in ["", "42 (x) S", "42 (x) S a b c d e f g h i j k l m n o p q r s t"] {
+            assert_eq!(Stat::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_child_and_its_time_belong_to_the_tree() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let tree = process_tree(std::process::id()).unwrap();
+        assert!(tree.members.iter().any(|(pid, _)| *pid == child.id()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let after = process_tree(std::process::id()).unwrap();
+        assert!(!after.members.iter().any(|(pid, _)| *pid == child.id()));
+        assert_eq!(process_tree(child.id()), None);
+    }
+}
