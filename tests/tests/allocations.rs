@@ -21,7 +21,16 @@ fn allocations() -> usize {
 
 /// Allocations of the whole process and operations, over a while after a warm-up.
 async fn count<D: pinchpoint_load::Driver>(driver: D, users: usize) -> (usize, u64) {
-    let load = LoadSpec { users, threads: 1, schedule: None, seed: 3, keep_acks: true };
+    let load = LoadSpec {
+        users,
+        threads: 1,
+        schedule: None,
+        seed: 3,
+        spawn_per_s: None,
+        think: Duration::ZERO,
+        labels: 1,
+        keep_acks: true,
+    };
     let mut session = Session::open(Arc::new(driver), &load).await.expect("a session");
     session.start();
     tokio::time::sleep(Duration::from_millis(700)).await;

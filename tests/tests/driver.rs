@@ -53,7 +53,16 @@ async fn drive(
     length: Duration,
 ) -> (Totals, Histograms, Vec<Cause>) {
     let driver = WriteDriver::new(spec).expect("a driver");
-    let load = LoadSpec { users, threads: 1, schedule: None, seed: 3, keep_acks: false };
+    let load = LoadSpec {
+        users,
+        threads: 1,
+        schedule: None,
+        seed: 3,
+        spawn_per_s: None,
+        think: Duration::ZERO,
+        labels: 1,
+        keep_acks: false,
+    };
     let mut session = Session::open(Arc::new(driver), &load).await.expect("a session");
     session.start();
     tokio::time::sleep(length).await;

@@ -75,7 +75,8 @@ fn outside_crates_live_where_the_table_puts_them() {
         ("hdrhistogram", &["load"]),
         ("postgres-protocol", &["sql"]),
         ("deadpool", &["sql"]),
-        ("rustls", &["sql"]),
+        ("rustls", &["sql", "http"]),
+        ("httparse", &["http"]),
         ("clap", &["pinchpoint", "bench"]),
         ("indicatif", &["pinchpoint"]),
     ];

@@ -78,6 +78,9 @@ async fn run(select: &Select) -> Result<serde_json::Value, String> {
         threads: select.threads,
         schedule: select.rate.map(|rate| Schedule::at_rate(rate, process)),
         seed: select.seed,
+        spawn_per_s: None,
+        think: Duration::ZERO,
+        labels: 1,
         keep_acks: false,
     };
     let mut session = Session::open(Arc::new(driver), &spec).await.map_err(|e| e.to_string())?;

@@ -38,6 +38,9 @@ pub(crate) async fn open(
         threads: threads(experiment, rung),
         schedule,
         seed,
+        spawn_per_s: None,
+        think: Duration::ZERO,
+        labels: 1,
         keep_acks: rung.crash,
     };
     tokio::select! {

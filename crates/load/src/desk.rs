@@ -17,11 +17,48 @@ use crate::{Probe, User};
 pub(crate) struct Desk {
     pub(crate) go: Latch,
     pub(crate) leave: Latch,
+    /// Opens when nothing more is to be started.
+    pub(crate) halt: Latch,
+    /// When the load began.
+    pub(crate) start: Cell<Instant>,
+    pub(crate) habits: Habits,
     pub(crate) stopping: Cell<bool>,
+    /// Users with an operation under way, or about to start one.
     pub(crate) working: Cell<usize>,
     pub(crate) settled: Latch,
     pub(crate) turnstile: Option<Turnstile>,
     pub(crate) recorder: RefCell<Recorder>,
+}
+
+/// How users of a closed load come and rest.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Habits {
+    pub(crate) spawn_per_s: Option<f64>,
+    pub(crate) think: Duration,
+}
+
+impl Desk {
+    /// Nothing more is started; whoever sleeps wakes up.
+    pub(crate) fn stop(&self) {
+        self.stopping.set(true);
+        self.go.open();
+        self.halt.open();
+    }
+
+    /// Sleeps, unless the load is to stop; says whether to go on.
+    async fn rest(&self, until: Instant) -> bool {
+        tokio::select! {
+            biased;
+            () = self.halt.passed() => false,
+            () = tokio::time::sleep_until(until.into()) => !self.stopping.get(),
+        }
+    }
+
+    /// When the user of this place among all users begins.
+    fn begins(&self, place: usize) -> Option<Instant> {
+        let per_s = self.habits.spawn_per_s.filter(|rate| *rate > 0.0)?;
+        Duration::try_from_secs_f64(place as f64 / per_s).ok().map(|after| self.start.get() + after)
+    }
 }
 
 /// Where a thread records.
@@ -48,12 +85,20 @@ impl Recorder {
 }
 
 /// The life of one virtual user.
-pub(crate) async fn drive<U: User>(mut user: U, desk: Rc<Desk>) {
+/// `place` is its number among the users of all threads.
+pub(crate) async fn drive<U: User>(mut user: U, place: usize, desk: Rc<Desk>) {
     desk.go.passed().await;
-    work(&mut user, &desk).await;
-    desk.working.set(desk.working.get() - 1);
-    if desk.working.get() == 0 {
-        desk.settled.open();
+    let goes = match desk.begins(place) {
+        Some(at) if desk.turnstile.is_none() => desk.rest(at).await,
+        _ => !desk.stopping.get(),
+    };
+    if goes {
+        desk.working.set(desk.working.get() + 1);
+        work(&mut user, &desk).await;
+        desk.working.set(desk.working.get() - 1);
+        if desk.working.get() == 0 && desk.stopping.get() {
+            desk.settled.open();
+        }
     }
     desk.leave.passed().await;
     user.close().await;
@@ -82,6 +127,12 @@ async fn work<U: User>(user: &mut U, desk: &Desk) {
         desk.recorder.borrow_mut().record(response, ended, &probe, &outcome);
         if matches!(outcome, Outcome::Failed { .. }) {
             user.recover().await;
+            ended = Instant::now();
+        }
+        if desk.turnstile.is_none() && !desk.habits.think.is_zero() {
+            if !desk.rest(ended + desk.habits.think).await {
+                return;
+            }
             ended = Instant::now();
         }
         // An operation that never waits must not keep the others from running.

@@ -18,7 +18,16 @@ pub struct Histograms {
     response: Histogram<u64>,
     statement: Histogram<u64>,
     phases: Vec<Histogram<u64>>,
+    /// Response times by kind of operation, where there are several.
+    labels: Vec<Labelled>,
     sums: Sums,
+}
+
+/// Response times of one kind of operation.
+#[derive(Debug, Clone)]
+struct Labelled {
+    response: Histogram<u64>,
+    sum_ns: u64,
 }
 
 /// Exact sums beside the histograms, for means and shares.
@@ -38,10 +47,19 @@ struct Sums {
 impl Histograms {
     /// Empty histograms.
     pub fn new() -> Self {
+        Self::with_labels(1)
+    }
+
+    /// Empty histograms for operations of so many kinds.
+    pub fn with_labels(labels: usize) -> Self {
         let histogram = empty();
         Self {
             response: histogram.clone(),
             statement: histogram.clone(),
+            labels: match labels {
+                0 | 1 => Vec::new(),
+                several => vec![Labelled { response: histogram.clone(), sum_ns: 0 }; several],
+            },
             phases: vec![histogram; PHASES.len()],
             sums: Sums::default(),
         }
@@ -53,6 +71,10 @@ impl Histograms {
         let statement = probe.statement_nanos();
         self.response.saturating_record(response);
         self.statement.saturating_record(statement);
+        if let Some(own) = self.labels.get_mut(usize::from(probe.label())) {
+            own.response.saturating_record(response);
+            own.sum_ns += response;
+        }
         let sums = &mut self.sums;
         sums.operations += 1;
         sums.response_ns += response;
@@ -86,6 +108,10 @@ impl Histograms {
                 let _ = mine.add(theirs);
             }
         }
+        for (mine, theirs) in self.labels.iter_mut().zip(&other.labels) {
+            let _ = mine.response.add(&theirs.response);
+            mine.sum_ns += theirs.sum_ns;
+        }
         let (a, b) = (&mut self.sums, &other.sums);
         a.operations += b.operations;
         a.response_ns += b.response_ns;
@@ -107,6 +133,10 @@ impl Histograms {
                 histogram.reset();
             }
         }
+        for own in &mut self.labels {
+            own.response.reset();
+            own.sum_ns = 0;
+        }
         self.sums = Sums::default();
     }
 
@@ -123,6 +153,31 @@ impl Histograms {
     /// Times of the statement alone.
     pub fn statement_ms(&self) -> Latency {
         latency(&self.statement, self.sums.statement_ns)
+    }
+
+    /// Response times of one kind of operation; of all when there is only one kind.
+    pub fn label_ms(&self, label: usize) -> Latency {
+        match self.labels.get(label) {
+            Some(own) => latency(&own.response, own.sum_ns),
+            None => self.response_ms(),
+        }
+    }
+
+    /// Shortest response time of one kind of operation in milliseconds; 0 without one.
+    pub fn label_min_ms(&self, label: usize) -> f64 {
+        let response = self.labels.get(label).map_or(&self.response, |own| &own.response);
+        if response.is_empty() { 0.0 } else { response.min() as f64 / 1e6 }
+    }
+
+    /// A quantile (0 to 1) of the response time of one kind of operation, in milliseconds.
+    pub fn label_quantile_ms(&self, label: usize, quantile: f64) -> f64 {
+        let response = self.labels.get(label).map_or(&self.response, |own| &own.response);
+        if response.is_empty() { 0.0 } else { response.value_at_quantile(quantile) as f64 / 1e6 }
+    }
+
+    /// Operations recorded of one kind.
+    pub fn label_operations(&self, label: usize) -> u64 {
+        self.labels.get(label).map_or(self.sums.operations, |own| own.response.len())
     }
 
     /// Mean time of a phase over all operations, in milliseconds. Where only some operations told

@@ -23,6 +23,7 @@ mod thread;
 mod timer;
 mod turnstile;
 mod warm_up;
+mod zipf;
 
 pub use acks::OldestAck;
 pub use counters::Totals;
@@ -33,3 +34,4 @@ pub use probe::Probe;
 pub use schedule::{Arrivals, Process, Ramp, Schedule};
 pub use session::{Harvest, LoadError, LoadSpec, Rest, Session};
 pub use warm_up::{SLICE, WarmUpPolicy, WarmUpTick, WarmedUp, warm_up};
+pub use zipf::Zipf;

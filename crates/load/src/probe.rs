@@ -10,12 +10,13 @@ pub struct Probe {
     phases: [u64; PHASES.len()],
     commit_seen: bool,
     ordinal: u64,
+    label: u16,
 }
 
 impl Probe {
     /// A probe with nothing recorded.
     pub const fn new() -> Self {
-        Self { phases: [0; PHASES.len()], commit_seen: false, ordinal: 0 }
+        Self { phases: [0; PHASES.len()], commit_seen: false, ordinal: 0, label: 0 }
     }
 
     /// Forgets the last operation; `ordinal` counts operations of this user from 0.
@@ -23,6 +24,17 @@ impl Probe {
         self.phases = [0; PHASES.len()];
         self.commit_seen = false;
         self.ordinal = ordinal;
+        self.label = 0;
+    }
+
+    /// Says which of several kinds of operation this one was, from 0.
+    pub fn set_label(&mut self, label: u16) {
+        self.label = label;
+    }
+
+    /// Which of several kinds of operation this one was.
+    pub const fn label(&self) -> u16 {
+        self.label
     }
 
     /// Adds to a phase's time.

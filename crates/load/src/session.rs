@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::acks::{Acks, OldestAck, oldest_of_last};
 use crate::counters::{Counters, Totals};
+use crate::desk::Habits;
 use crate::histograms::Histograms;
 use crate::schedule::Schedule;
 use crate::thread::{Command, Settled, Setup, Slice, run};
@@ -24,6 +25,12 @@ pub struct LoadSpec {
     pub schedule: Option<Schedule>,
     /// Seed of all that the users draw.
     pub seed: u64,
+    /// Users that start a second in closed load; all at once when absent.
+    pub spawn_per_s: Option<f64>,
+    /// Pause of a user after each operation in closed load; no part of any time that is measured.
+    pub think: Duration,
+    /// Kinds of operation that are told apart; at least 1.
+    pub labels: usize,
     /// Whether to remember when rows were acknowledged, for a crash after the trial.
     pub keep_acks: bool,
 }
@@ -49,6 +56,7 @@ pub struct Session {
     /// Empty sets, ready to be swapped in.
     spare: Vec<Histograms>,
     last: Vec<Mark>,
+    labels: usize,
 }
 
 #[derive(Debug)]
@@ -75,6 +83,8 @@ pub struct Harvest {
     pub cpu: Duration,
     /// Operations due and not begun, at its end.
     pub backlog: u64,
+    /// Users that have begun and not ended, at its end.
+    pub users: u64,
     /// What was counted within it.
     pub totals: Totals,
     /// Failures by cause.
@@ -119,6 +129,8 @@ impl Session {
                 arrivals: spec.schedule.as_ref().map(|s| s.arrivals(thread, count)),
                 counters: counters.clone(),
                 keep_acks: spec.keep_acks,
+                habits: Habits { spawn_per_s: spec.spawn_per_s, think: spec.think },
+                labels: spec.labels,
                 commands: inbox,
                 opened: reply,
             };
@@ -133,13 +145,18 @@ impl Session {
             answer.await.map_err(|_| LoadError::ThreadLost)??;
         }
         let mark = Mark { at: Instant::now(), cpu: Duration::ZERO, totals: Totals::default() };
-        let spare = vec![Histograms::new(); count];
-        Ok(Self { threads, spare, last: vec![mark; count] })
+        let spare = vec![Histograms::with_labels(spec.labels); count];
+        Ok(Self { threads, spare, last: vec![mark; count], labels: spec.labels })
     }
 
     /// Threads that drive the load.
     pub fn threads(&self) -> usize {
         self.threads.len()
+    }
+
+    /// Empty histograms that take what [`Session::rotate`] gives.
+    pub fn empty(&self) -> Histograms {
+        Histograms::with_labels(self.labels)
     }
 
     /// Lets the users begin.
@@ -164,7 +181,7 @@ impl Session {
         let mut answers = Vec::with_capacity(self.threads.len());
         for thread in &self.threads {
             let (reply, answer) = oneshot::channel();
-            let empty = self.spare.pop().unwrap_or_default();
+            let empty = self.spare.pop().unwrap_or_else(|| Histograms::with_labels(self.labels));
             thread
                 .commands
                 .send(Command::Rotate(Box::new(empty), reply))
@@ -178,6 +195,7 @@ impl Session {
             elapsed += slice.at.saturating_duration_since(last.at);
             harvest.cpu += slice.cpu.saturating_sub(last.cpu);
             harvest.backlog += slice.backlog;
+            harvest.users += slice.users;
             harvest.totals.add(&slice.totals.since(&last.totals));
             *last = Mark { at: slice.at, cpu: slice.cpu, totals: slice.totals };
             for (cause, count) in slice.errors {

@@ -11,7 +11,7 @@ use tokio::task::LocalSet;
 
 use crate::acks::Acks;
 use crate::counters::{Counters, Totals};
-use crate::desk::{Desk, Recorder, drive};
+use crate::desk::{Desk, Habits, Recorder, drive};
 use crate::histograms::Histograms;
 use crate::latch::Latch;
 use crate::schedule::Arrivals;
@@ -35,6 +35,7 @@ pub(crate) struct Slice {
     pub(crate) histograms: Histograms,
     pub(crate) errors: BTreeMap<Cause, u64>,
     pub(crate) backlog: u64,
+    pub(crate) users: u64,
     pub(crate) totals: Totals,
     pub(crate) cpu: Duration,
     pub(crate) at: Instant,
@@ -53,6 +54,8 @@ pub(crate) struct Setup {
     pub(crate) arrivals: Option<Arrivals>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) keep_acks: bool,
+    pub(crate) habits: Habits,
+    pub(crate) labels: usize,
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
     pub(crate) opened: oneshot::Sender<Result<(), DriverError>>,
 }
@@ -74,7 +77,7 @@ pub(crate) fn run<D: Driver>(driver: &D, setup: Setup) {
 }
 
 async fn serve<D: Driver>(driver: &D, setup: Setup) {
-    let Setup { seat, arrivals, counters, keep_acks, mut commands, opened } = setup;
+    let Setup { seat, arrivals, counters, keep_acks, habits, labels, mut commands, opened } = setup;
     let users = tokio::select! {
         // The session is dropped when the run is cancelled while connections are opened.
         () = closed(&mut commands) => return,
@@ -89,23 +92,33 @@ async fn serve<D: Driver>(driver: &D, setup: Setup) {
     let desk = Rc::new(Desk {
         go: Latch::default(),
         leave: Latch::default(),
+        halt: Latch::default(),
+        start: Cell::new(Instant::now()),
+        habits,
         stopping: Cell::new(false),
-        working: Cell::new(users.len()),
+        working: Cell::new(0),
         settled: Latch::default(),
         turnstile: arrivals.map(Turnstile::new),
         recorder: RefCell::new(Recorder {
-            histograms: Histograms::new(),
+            histograms: Histograms::with_labels(labels),
             counters,
             errors: BTreeMap::new(),
             acks: keep_acks.then(Acks::new),
         }),
     });
-    let tasks: Vec<_> =
-        users.into_iter().map(|user| tokio::task::spawn_local(drive(user, desk.clone()))).collect();
+    let tasks: Vec<_> = users
+        .into_iter()
+        .enumerate()
+        .map(|(at, user)| {
+            let place = seat.thread + at * seat.threads;
+            tokio::task::spawn_local(drive(user, place, desk.clone()))
+        })
+        .collect();
     let _ = opened.send(Ok(()));
     while let Some(command) = commands.recv().await {
         match command {
             Command::Start(at) => {
+                desk.start.set(at);
                 if let Some(turnstile) = &desk.turnstile {
                     turnstile.start_at(at);
                 }
@@ -118,8 +131,7 @@ async fn serve<D: Driver>(driver: &D, setup: Setup) {
                 let _ = reply.send(settle(&desk, grace).await);
             }
             Command::Close => {
-                desk.stopping.set(true);
-                desk.go.open();
+                desk.stop();
                 desk.leave.open();
                 let all = async {
                     for task in tasks {
@@ -145,6 +157,7 @@ fn rotate(desk: &Desk, empty: Histograms) -> Slice {
         histograms: std::mem::replace(&mut recorder.histograms, empty),
         errors: std::mem::take(&mut recorder.errors),
         backlog: desk.turnstile.as_ref().map_or(0, |t| t.backlog(at)),
+        users: desk.working.get() as u64,
         totals: recorder.counters.read(),
         cpu: thread_cpu(),
         at,
@@ -152,8 +165,7 @@ fn rotate(desk: &Desk, empty: Histograms) -> Slice {
 }
 
 async fn settle(desk: &Desk, grace: Duration) -> Settled {
-    desk.stopping.set(true);
-    desk.go.open();
+    desk.stop();
     if desk.working.get() > 0 {
         let _ = tokio::time::timeout(grace, desk.settled.passed()).await;
     }

@@ -78,7 +78,16 @@ fn echo(delay_ms: u64, fail_every: Option<u64>) -> Arc<Echo> {
 }
 
 fn spec(users: usize, schedule: Option<Schedule>) -> LoadSpec {
-    LoadSpec { users, threads: 2, schedule, seed: 1, keep_acks: true }
+    LoadSpec {
+        users,
+        threads: 2,
+        schedule,
+        seed: 1,
+        spawn_per_s: None,
+        think: Duration::ZERO,
+        labels: 1,
+        keep_acks: true,
+    }
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

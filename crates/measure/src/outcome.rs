@@ -35,6 +35,10 @@ pub enum Cause {
     PoolTimedOut,
     /// The peer's answer was not the one that the request asks for (row count, message order).
     WrongAnswer,
+    /// An HTTP answer with this status, which counts as a failure.
+    Status(u16),
+    /// An HTTP answer that a check found wrong.
+    CheckFailed,
     /// TLS could not be set up.
     Tls,
     /// The server rejected the credentials, or asked for a method that is not supported.
@@ -65,6 +69,8 @@ impl fmt::Display for Cause {
             Self::TimedOut => f.write_str("timed out"),
             Self::PoolTimedOut => f.write_str("pool timed out"),
             Self::WrongAnswer => f.write_str("wrong answer"),
+            Self::Status(code) => write!(f, "status {code}"),
+            Self::CheckFailed => f.write_str("check failed"),
             Self::Tls => f.write_str("tls failed"),
             Self::Authentication => f.write_str("authentication failed"),
             Self::Io => f.write_str("input/output error"),

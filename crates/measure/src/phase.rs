@@ -22,12 +22,16 @@ pub enum Phase {
     Execute,
     /// From `CommandComplete` to `ReadyForQuery`: the commit, and with it the flush of the WAL.
     Commit,
+    /// Last byte of a request written to the first byte of its answer.
+    FirstByte,
+    /// First byte of an answer to its last.
+    Receive,
     /// Closing the connection.
     Disconnect,
 }
 
 /// Every phase, in the order in which an operation goes through them.
-pub const PHASES: [Phase; 10] = [
+pub const PHASES: [Phase; 12] = [
     Phase::Schedule,
     Phase::Checkout,
     Phase::Tcp,
@@ -37,6 +41,8 @@ pub const PHASES: [Phase; 10] = [
     Phase::Transfer,
     Phase::Execute,
     Phase::Commit,
+    Phase::FirstByte,
+    Phase::Receive,
     Phase::Disconnect,
 ];
 
@@ -53,6 +59,8 @@ impl Phase {
             Self::Transfer => "transfer",
             Self::Execute => "execute",
             Self::Commit => "commit",
+            Self::FirstByte => "first_byte",
+            Self::Receive => "receive",
             Self::Disconnect => "disconnect",
         }
     }
@@ -71,6 +79,8 @@ impl Phase {
             Self::Transfer => "writing to the socket",
             Self::Execute => "last byte written to CommandComplete",
             Self::Commit => "CommandComplete to ReadyForQuery: commit and WAL flush",
+            Self::FirstByte => "last byte of a request written to the first byte of its answer",
+            Self::Receive => "first byte of an answer to its last",
             Self::Disconnect => "closing the connection",
         }
     }
@@ -87,7 +97,15 @@ impl Phase {
 
     /// Whether the phase belongs to the statement itself, whatever it cost to get a connection.
     pub const fn is_statement(self) -> bool {
-        matches!(self, Self::Encode | Self::Transfer | Self::Execute | Self::Commit)
+        matches!(
+            self,
+            Self::Encode
+                | Self::Transfer
+                | Self::Execute
+                | Self::Commit
+                | Self::FirstByte
+                | Self::Receive
+        )
     }
 }
 

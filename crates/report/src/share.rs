@@ -45,8 +45,8 @@ impl Part {
             Phase::Checkout => Self::Checkout,
             Phase::Tcp | Phase::Tls | Phase::Auth | Phase::Disconnect => Self::Connect,
             Phase::Encode => Self::Encode,
-            Phase::Transfer => Self::Transfer,
-            Phase::Execute => Self::Execute,
+            Phase::Transfer | Phase::Receive => Self::Transfer,
+            Phase::Execute | Phase::FirstByte => Self::Execute,
             Phase::Commit => Self::Commit,
         }
     }

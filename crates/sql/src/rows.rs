@@ -3,6 +3,5 @@
 
 mod maker;
 mod numeric;
-mod zipf;
 
 pub(crate) use maker::RowMaker;

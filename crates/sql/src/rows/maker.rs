@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 use pinchpoint_measure::{Choice, Column, Generator, SqlType};
 
 use super::numeric;
-use super::zipf::Zipf;
+use pinchpoint_load::Zipf;
 
 /// Makes rows: a generator for each column, and the randomness that they share.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 /// W. Hörmann and G. Derflinger, "Rejection-inversion to generate variates from monotone discrete
 /// distributions", ACM Transactions on Modeling and Computer Simulation 6 (3), 1996.
 #[derive(Debug, Clone)]
-pub(crate) struct Zipf {
+pub struct Zipf {
     last: u64,
     n: f64,
     exponent: f64,
@@ -13,7 +13,7 @@ pub(crate) struct Zipf {
 
 impl Zipf {
     /// `n` at least 1, `exponent` above 0.
-    pub(crate) fn new(n: u64, exponent: f64) -> Self {
+    pub fn new(n: u64, exponent: f64) -> Self {
         let last = n.max(1);
         let n = last as f64;
         let mut zipf = Self { last, n, exponent, h_first: 0.0, h_last: 0.0, squeeze: 0.0 };
@@ -23,7 +23,8 @@ impl Zipf {
         zipf
     }
 
-    pub(crate) fn draw(&self, rng: &mut fastrand::Rng) -> u64 {
+    /// The next value.
+    pub fn draw(&self, rng: &mut fastrand::Rng) -> u64 {
         loop {
             let u = self.h_last + rng.f64() * (self.h_first - self.h_last);
             let x = self.h_inverse(u);

@@ -1,0 +1,251 @@
+use pinchpoint_load::Zipf;
+
+use crate::{Check, HttpError, HttpSpec, RequestSpec};
+
+/// A request as bytes, with slots for what is drawn.
+#[derive(Debug, Clone)]
+pub(crate) struct Template {
+    /// Text, and the parameter that follows it.
+    parts: Vec<(Vec<u8>, Option<usize>)>,
+    parameters: Vec<Draw>,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) reads_body: bool,
+    pub(crate) is_head: bool,
+    /// Whether it may be sent again when it is not known to have arrived (RFC 9110, 9.2.2).
+    pub(crate) is_idempotent: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Draw {
+    Uniform(u64, u64),
+    Zipf(u64, Box<Zipf>),
+}
+
+impl Template {
+    pub(crate) fn new(spec: &HttpSpec, request: &RequestSpec) -> Result<Self, HttpError> {
+        let bad = |reason: String| HttpError::Request { name: request.name.clone(), reason };
+        let method = if request.method.is_empty() { "GET" } else { request.method.as_str() };
+        if !method.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            return Err(bad(format!("{method:?} is no method")));
+        }
+        let (path, parameters) = slots(request).map_err(bad)?;
+        let mut parts = path;
+        if let Some((first, _)) = parts.first_mut() {
+            first.splice(0..0, format!("{method} ").into_bytes());
+        }
+        let mut tail = format!(" HTTP/1.1\r\nHost: {}\r\n", spec.target.authority).into_bytes();
+        let named = |name: &str| request.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+        for (name, value) in &request.headers {
+            let token = |b: u8| b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&b);
+            if name.is_empty() || !name.bytes().all(token) {
+                return Err(bad(format!("{name:?} is no name of a header field")));
+            }
+            if value.bytes().any(|b| b < 0x20 && b != b'\t') {
+                return Err(bad(format!("the value of {name} has a control character")));
+            }
+            tail.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        }
+        if !named("accept") {
+            tail.extend_from_slice(b"Accept: */*\r\n");
+        }
+        if !named("user-agent") {
+            let agent = concat!("User-Agent: pinchpoint/", env!("CARGO_PKG_VERSION"), "\r\n");
+            tail.extend_from_slice(agent.as_bytes());
+        }
+        if !spec.keep_alive && !named("connection") {
+            tail.extend_from_slice(b"Connection: close\r\n");
+        }
+        let sends_body = !request.body.is_empty() || matches!(method, "POST" | "PUT" | "PATCH");
+        if sends_body && !named("content-length") {
+            tail.extend_from_slice(
+                format!("Content-Length: {}\r\n", request.body.len()).as_bytes(),
+            );
+        }
+        tail.extend_from_slice(b"\r\n");
+        tail.extend_from_slice(&request.body);
+        match parts.last_mut() {
+            Some((text, None)) => text.extend_from_slice(&tail),
+            _ => parts.push((tail, None)),
+        }
+        Ok(Self {
+            parts,
+            parameters,
+            reads_body: request.checks.iter().any(Check::reads_body),
+            checks: request.checks.clone(),
+            is_head: method == "HEAD",
+            is_idempotent: matches!(
+                method,
+                "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE"
+            ),
+        })
+    }
+
+    /// Whether a check says which statuses are right.
+    pub(crate) fn checks_status(&self) -> bool {
+        self.checks.iter().any(|c| matches!(c, Check::Status(_)))
+    }
+
+    /// The request, when nothing in it is drawn.
+    pub(crate) fn fixed(&self) -> Option<&[u8]> {
+        match self.parts.as_slice() {
+            [(text, None)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Writes the request with freshly drawn parameters.
+    pub(crate) fn fill(&self, rng: &mut fastrand::Rng, out: &mut Vec<u8>) {
+        out.clear();
+        for (text, parameter) in &self.parts {
+            out.extend_from_slice(text);
+            let drawn = parameter.and_then(|at| self.parameters.get(at)).map(|draw| match draw {
+                Draw::Uniform(min, max) => rng.u64(*min..=*max),
+                Draw::Zipf(min, zipf) => min + zipf.draw(rng) - 1,
+            });
+            if let Some(number) = drawn {
+                put_number(number, out);
+            }
+        }
+    }
+}
+
+/// Text, and the position of the parameter behind it.
+type Parts = Vec<(Vec<u8>, Option<usize>)>;
+
+/// The path in parts.
+fn slots(request: &RequestSpec) -> Result<(Parts, Vec<Draw>), String> {
+    let path = request.path.as_str();
+    if !path.starts_with('/') {
+        return Err(format!("the path {path:?} does not begin with /"));
+    }
+    if path.bytes().any(|b| b <= b' ' || b == 0x7f) {
+        return Err(format!("the path {path:?} has a space or a control character; encode it"));
+    }
+    let mut parts = Vec::new();
+    let mut rest = path;
+    while !request.parameters.is_empty() {
+        let Some((before, after)) = rest.split_once('{') else { break };
+        let (name, after) = after.split_once('}').ok_or("a { in its path is not closed")?;
+        let at = request
+            .parameters
+            .iter()
+            .position(|p| p.name == name)
+            .ok_or_else(|| format!("its path has a slot for {name}, which is not defined"))?;
+        parts.push((before.as_bytes().to_vec(), Some(at)));
+        rest = after;
+    }
+    parts.push((rest.as_bytes().to_vec(), None));
+    let draws = request.parameters.iter().map(|p| {
+        if p.min > p.max {
+            return Err(format!("its parameter {} has its least above its largest", p.name));
+        }
+        Ok(match p.zipf {
+            None => Draw::Uniform(p.min, p.max),
+            Some(exponent) if exponent > 0.0 && exponent.is_finite() => {
+                let values = (p.max - p.min).saturating_add(1);
+                Draw::Zipf(p.min, Box::new(Zipf::new(values, exponent)))
+            }
+            Some(_) => {
+                return Err(format!("the exponent of its parameter {} is not above 0", p.name));
+            }
+        })
+    });
+    Ok((parts, draws.collect::<Result<_, _>>()?))
+}
+
+/// Decimal digits; `write!` would cost several times as much.
+fn put_number(mut number: u64, out: &mut Vec<u8>) {
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Parameter, Target};
+
+    fn template(request: &RequestSpec) -> Result<Template, HttpError> {
+        let spec = HttpSpec {
+            target: Target::parse("http://127.0.0.1:81").unwrap().0,
+            requests: Vec::new(),
+            timeout: Duration::from_secs(1),
+            keep_alive: true,
+            insecure: false,
+        };
+        Template::new(&spec, request)
+    }
+
+    fn get(path: &str) -> RequestSpec {
+        RequestSpec { name: "r".to_owned(), path: path.to_owned(), ..RequestSpec::default() }
+    }
+
+    #[test]
+    fn a_request_without_slots_is_made_once() {
+        let made = template(&RequestSpec {
+            method: "POST".to_owned(),
+            headers: vec![("X-A".to_owned(), "b".to_owned())],
+            body: b"{}".to_vec(),
+            ..get("/a?b={c}")
+        })
+        .unwrap();
+        let text = String::from_utf8(made.fixed().unwrap().to_vec()).unwrap();
+        let agent = concat!("User-Agent: pinchpoint/", env!("CARGO_PKG_VERSION"));
+        assert_eq!(
+            text,
+            format!(
+                "POST /a?b={{c}} HTTP/1.1\r\nHost: 127.0.0.1:81\r\nX-A: b\r\nAccept: */*\r\n{agent}\r\n\
+                 Content-Length: 2\r\n\r\n{{}}"
+            )
+        );
+    }
+
+    #[test]
+    fn slots_are_drawn_within_their_range() {
+        let parameters = vec![
+            Parameter { name: "id".to_owned(), min: 7, max: 9, zipf: None },
+            Parameter { name: "p".to_owned(), min: 3, max: 3, zipf: Some(1.0) },
+        ];
+        let made = template(&RequestSpec { parameters, ..get("/u/{id}/x{p}") }).unwrap();
+        assert_eq!(made.fixed(), None);
+        let (mut rng, mut out) = (fastrand::Rng::with_seed(1), Vec::new());
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..100 {
+            made.fill(&mut rng, &mut out);
+            let line = String::from_utf8(out.clone()).unwrap();
+            let line = line.lines().next().unwrap().to_owned();
+            assert!(line.ends_with("/x3 HTTP/1.1"), "{line}");
+            seen.insert(line["GET /u/".len()..].chars().next().unwrap());
+        }
+        assert_eq!(seen.into_iter().collect::<String>(), "789");
+    }
+
+    #[test]
+    fn what_would_break_the_request_is_refused() {
+        let field = |name: &str, value: &str| RequestSpec {
+            headers: vec![(name.to_owned(), value.to_owned())],
+            ..get("/")
+        };
+        for bad in [
+            get("a"),
+            get("/a b"),
+            get("/a\r\nX: y"),
+            field("A B", "c"),
+            field("", "c"),
+            field("A", "c\r\nX: y"),
+            RequestSpec { method: "GET /".to_owned(), ..get("/") },
+        ] {
+            assert!(template(&bad).is_err(), "{bad:?}");
+        }
+    }
+}
