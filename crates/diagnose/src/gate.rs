@@ -43,7 +43,7 @@ fn littles_law(trial: &Trial, concurrency: u32) -> Gate {
     }
 }
 
-fn phase_sum(trial: &Trial) -> Gate {
+pub(crate) fn phase_sum(trial: &Trial) -> Gate {
     let sum = trial.phase_sum_ms(|_| true);
     let whole = trial.latency_ms.avg;
     Gate {
@@ -58,7 +58,7 @@ fn phase_sum(trial: &Trial) -> Gate {
 }
 
 /// Threads without a user have nothing to do, so they do not count as headroom.
-fn generator_headroom(trial: &Trial, concurrency: u32, threads: u32) -> Gate {
+pub(crate) fn generator_headroom(trial: &Trial, concurrency: u32, threads: u32) -> Gate {
     let threads = threads.max(1);
     let loaded = threads.min(concurrency.max(1));
     let share = trial.client_cpu_share * f64::from(threads) / f64::from(loaded);
@@ -74,7 +74,7 @@ fn generator_headroom(trial: &Trial, concurrency: u32, threads: u32) -> Gate {
     }
 }
 
-fn settled(trial: &Trial) -> Gate {
+pub(crate) fn settled(trial: &Trial) -> Gate {
     let after = format!("after {} of warm-up", human_duration(trial.warm_up.duration_s));
     let detail = match (&trial.warm_up.note, trial.warm_up.settled) {
         (Some(note), _) => note.clone(),

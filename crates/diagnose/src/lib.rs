@@ -5,6 +5,7 @@
 //! the next step gets its expected gain before it is taken. Nothing here opens a file, reads a
 //! clock or keeps state: values in, values out, whatever the values.
 
+mod case;
 mod gate;
 mod judge;
 mod machine;
@@ -15,6 +16,7 @@ mod rule;
 mod sample;
 mod verdict;
 
+pub use case::{CaseLoad, case_gates, case_verdict};
 pub use gate::gates;
 pub use judge::judge;
 pub use machine::Machine;

@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use pinchpoint_measure::{
-    Environment, PlanFacts, RunResult, RunStatus, SCHEMA_VERSION, Variant, VariantStatus,
+    self as measure, Environment, Factors, Latency, PerRow, PlanFacts, RunResult, RunStatus,
+    SCHEMA_VERSION, Trial, TrialStatus, Variant, VariantStatus,
 };
 use pinchpoint_plan::{Experiment, Pace, Rung, WarmUp};
 
@@ -63,5 +65,47 @@ fn blank_variant(rung: &Rung) -> Variant {
         summary: None,
         verdict: None,
         prediction: None,
+    }
+}
+
+/// A trial with nothing in it.
+pub(crate) fn blank_trial(number: u32, factors: Factors, pace: measure::Pace) -> Trial {
+    Trial {
+        number,
+        status: TrialStatus::Ok,
+        reason: None,
+        started_at: clock::timestamp(SystemTime::now()),
+        factors,
+        pace,
+        warm_up: measure::WarmUp { duration_s: 0.0, settled: false, note: None },
+        duration_s: 0.0,
+        succeeded: 0,
+        failed: 0,
+        rows: 0,
+        rows_failed: 0,
+        throughput_per_s: 0.0,
+        throughput_ci95: None,
+        operations_per_s: 0.0,
+        latency_ms: Latency::default(),
+        statement_latency_ms: Latency::default(),
+        per_row_latency_ms: PerRow::default(),
+        phases_ms: BTreeMap::new(),
+        client_cpu_us_per_op: 0.0,
+        client_cpu_us_per_row: 0.0,
+        client_cpu_share: 0.0,
+        cpu_percent: None,
+        memory_percent: None,
+        backlog_max: 0,
+        backlog_end: 0,
+        acknowledged_rows: 0,
+        rows_in_table: None,
+        ledger: None,
+        crash: None,
+        errors: BTreeMap::new(),
+        gates: Vec::new(),
+        intervals: Vec::new(),
+        http: None,
+        stack: None,
+        thresholds: Vec::new(),
     }
 }

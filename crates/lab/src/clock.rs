@@ -14,6 +14,11 @@ pub(crate) fn timestamp(at: SystemTime) -> String {
     OffsetDateTime::from(at).format(TIMESTAMP).unwrap_or_default()
 }
 
+/// Whole seconds since 1970.
+pub(crate) fn unix_seconds(at: SystemTime) -> u64 {
+    at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 /// A point in time as part of a directory's name.
 pub(crate) fn name_of(at: SystemTime) -> String {
     OffsetDateTime::from(at).format(FOR_NAMES).unwrap_or_default()

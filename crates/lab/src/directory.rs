@@ -40,6 +40,33 @@ impl ResultDirectory {
         Ok(Self { events: BufWriter::new(events), path })
     }
 
+    /// Opens a directory that holds a result, to go on with it.
+    pub(crate) fn reopen(chosen: Option<&Path>) -> Result<Self, LabError> {
+        let path = chosen.unwrap_or_else(|| Path::new("results")).to_owned();
+        let failed = |source| LabError::Directory { path: path.clone(), source };
+        if !path.join("result.json").is_file() {
+            let source = io::Error::new(io::ErrorKind::NotFound, "it holds no result.json");
+            return Err(failed(source));
+        }
+        make(&path.join("logs")).map_err(failed)?;
+        make(&path.join("histograms")).map_err(failed)?;
+        let events = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path.join("logs/events.jsonl"))
+            .map_err(failed)?;
+        Ok(Self { events: BufWriter::new(events), path })
+    }
+
+    /// The result that is in the directory.
+    pub(crate) fn read_result(&self) -> Result<RunResult, LabError> {
+        let path = self.path.join("result.json");
+        let failed = |source| LabError::Directory { path: path.clone(), source };
+        let text = fs::read_to_string(&path).map_err(failed)?;
+        RunResult::from_json(&text).map_err(|e| failed(io::Error::other(e)))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -57,7 +84,7 @@ impl ResultDirectory {
 
     /// Keeps an event; progress ticks are for the eye only.
     pub(crate) fn keep_event(&mut self, event: &Event) {
-        if matches!(event, Event::Progress { .. }) {
+        if matches!(event, Event::Progress { .. } | Event::Seeding { .. }) {
             return;
         }
         // The event file is a convenience: the result itself reports what cannot be written.

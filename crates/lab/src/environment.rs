@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use pinchpoint_measure::Environment;
 use pinchpoint_observe::{filesystem, fsync_probe, machine};
 
@@ -6,23 +8,29 @@ use crate::server::Server;
 
 /// Where the run takes place, as results hold it.
 pub(crate) async fn describe(server: &mut Server) -> Result<Environment, LabError> {
+    let mut environment = of_machine(server.data_directory().as_deref());
+    environment.software.push(server.software().await?);
+    environment.limits = server.limits();
+    Ok(environment)
+}
+
+/// The machine, and the disk of the server's data when that is ours.
+pub(crate) fn of_machine(data: Option<&Path>) -> Environment {
     let machine = machine();
-    let data = server.data_directory();
-    Ok(Environment {
+    Environment {
         kernel: machine.kernel,
         cpu_model: machine.cpu_model,
         cpus: machine.cpus,
         memory_bytes: machine.memory_bytes,
         steal_share: None,
-        filesystem: data.as_deref().and_then(filesystem),
+        filesystem: data.and_then(filesystem),
         fsync_us: data
-            .as_deref()
             .and_then(|dir| fsync_probe(dir.parent().unwrap_or(dir)).ok())
             .map(|d| d.as_secs_f64() * 1e6),
-        software: vec![server.software().await?],
-        limits: server.limits(),
+        software: Vec::new(),
+        limits: Vec::new(),
         dataset: None,
-    })
+    }
 }
 
 /// What in the environment makes figures mean less than they seem to.

@@ -1,6 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use pinchpoint_dataset::DatasetError;
 use pinchpoint_load::{HistogramLogError, LoadError};
 use pinchpoint_sql::SqlError;
 use pinchpoint_stack::StackError;
@@ -39,6 +40,9 @@ pub enum LabError {
     /// The control runtime.
     #[error("failed to start the control runtime: {0}")]
     Runtime(io::Error),
+    /// The data that requests read.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
     /// The user stopped it.
     #[error("interrupted")]
     Interrupted,

@@ -1,9 +1,7 @@
-use std::collections::BTreeMap;
-use std::time::SystemTime;
-
-use pinchpoint_measure::{Latency, PHASES, Pace, PerRow, Trial, TrialStatus, WarmUp};
+use pinchpoint_measure::{PHASES, Pace, PerRow, Trial};
 use pinchpoint_plan as plan;
 
+use crate::blank::blank_trial;
 use crate::clock;
 use crate::measuring::Measured;
 use crate::trial::TrialRun;
@@ -58,43 +56,6 @@ impl TrialRun<'_> {
                 poisson,
             },
         };
-        Trial {
-            number: self.number,
-            status: TrialStatus::Ok,
-            reason: None,
-            started_at: clock::timestamp(SystemTime::now()),
-            factors: self.rung.factors(),
-            pace,
-            warm_up: WarmUp { duration_s: 0.0, settled: false, note: None },
-            duration_s: 0.0,
-            succeeded: 0,
-            failed: 0,
-            rows: 0,
-            rows_failed: 0,
-            throughput_per_s: 0.0,
-            throughput_ci95: None,
-            operations_per_s: 0.0,
-            latency_ms: Latency::default(),
-            statement_latency_ms: Latency::default(),
-            per_row_latency_ms: PerRow::default(),
-            phases_ms: BTreeMap::new(),
-            client_cpu_us_per_op: 0.0,
-            client_cpu_us_per_row: 0.0,
-            client_cpu_share: 0.0,
-            cpu_percent: None,
-            memory_percent: None,
-            backlog_max: 0,
-            backlog_end: 0,
-            acknowledged_rows: 0,
-            rows_in_table: None,
-            ledger: None,
-            crash: None,
-            errors: BTreeMap::new(),
-            gates: Vec::new(),
-            intervals: Vec::new(),
-            http: None,
-            stack: None,
-            thresholds: Vec::new(),
-        }
+        blank_trial(self.number, self.rung.factors(), pace)
     }
 }

@@ -11,6 +11,7 @@ mod environment;
 mod error;
 mod figures;
 mod forecast;
+mod matrix;
 mod measuring;
 mod options;
 mod overhead;
@@ -23,6 +24,7 @@ mod sweep;
 mod trial;
 
 pub use error::LabError;
+pub use matrix::{BuiltInApp, MatrixOptions, run_matrix};
 pub use options::{Options, Target};
 pub use run::{Finished, run};
 pub use server::check_dsn;

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use pinchpoint_load::{Harvest, HistogramLog, Histograms, SLICE, Session, Totals, serializer};
-use pinchpoint_measure::{Cause, Interval};
+use pinchpoint_measure::{Cause, Interval, Second};
 use pinchpoint_observe::{CpuSampler, memory_percent};
 use pinchpoint_stack::Cancel;
 use pinchpoint_stats::{BatchMeans, mean};
@@ -20,6 +20,7 @@ pub(crate) struct Measured {
     pub(crate) errors: BTreeMap<Cause, u64>,
     pub(crate) intervals: Vec<Interval>,
     pub(crate) rates: BatchMeans,
+    pub(crate) seconds: Vec<Second>,
     pub(crate) cancelled: bool,
     pub(crate) server_died: Option<String>,
 }
@@ -55,8 +56,9 @@ impl Measuring<'_> {
         mut onlooker: impl FnMut(Sight<'_>),
     ) -> Result<Measured, LabError> {
         // What was recorded while warming up is let go.
-        let before = session.rotate(&mut Histograms::new()).await?;
-        let mut book = Book::open(before.errors);
+        let mut warm_up = session.empty();
+        let before = session.rotate(&mut warm_up).await?;
+        let mut book = Book::open(before.errors, warm_up);
         let mut log = std::io::BufWriter::new(self.log);
         let mut format = serializer();
         let mut hlog = HistogramLog::begin(&mut log, &mut format, book.started)?;
@@ -118,20 +120,23 @@ struct Book {
     errors: BTreeMap<Cause, u64>,
     intervals: Vec<Interval>,
     rates: BatchMeans,
+    seconds: Vec<Second>,
     live_p95_ms: Option<f64>,
 }
 
 impl Book {
-    fn open(errors: BTreeMap<Cause, u64>) -> Self {
+    /// `empty` is what the warm-up recorded; it is emptied and used.
+    fn open(errors: BTreeMap<Cause, u64>, mut empty: Histograms) -> Self {
+        empty.reset();
         let mut cpu_sampler = CpuSampler::new();
         cpu_sampler.sample();
         Self {
             started: SystemTime::now(),
             began: Instant::now(),
             cpu_sampler,
-            live: Histograms::new(),
-            interval: Histograms::new(),
-            all: Histograms::new(),
+            live: empty.clone(),
+            interval: empty.clone(),
+            all: empty,
             interval_sum: Harvest::default(),
             interval_began: Duration::ZERO,
             totals: Totals::default(),
@@ -140,6 +145,7 @@ impl Book {
             errors,
             intervals: Vec::new(),
             rates: BatchMeans::new(),
+            seconds: Vec::new(),
             live_p95_ms: None,
         }
     }
@@ -151,6 +157,13 @@ impl Book {
             self.live_p95_ms = Some(self.live.response_ms().p95);
         }
         self.interval.add(&self.live);
+        self.seconds.push(Second {
+            unix_s: clock::unix_seconds(SystemTime::now()),
+            users: harvest.users,
+            succeeded: harvest.totals.operations,
+            failed: harvest.totals.failed,
+            latency_ms: self.live.response_ms(),
+        });
         self.totals.add(&harvest.totals);
         self.elapsed += harvest.elapsed;
         self.cpu += harvest.cpu;
@@ -203,6 +216,7 @@ impl Book {
             errors: self.errors,
             intervals: self.intervals,
             rates: self.rates,
+            seconds: self.seconds,
             cancelled,
             server_died,
         }

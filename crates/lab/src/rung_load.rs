@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pinchpoint_load::{LoadError, LoadSpec, Process, Ramp, Schedule, Session};
-use pinchpoint_plan::{Connection, Experiment, Pace};
+use pinchpoint_plan::{Connection, Experiment, LoadPlan, Pace};
 use pinchpoint_sql::{ConnectionSpec, WriteDriver, WriteSpec};
 use pinchpoint_stack::Cancel;
 
@@ -62,10 +62,14 @@ pub(crate) fn threads(experiment: &Experiment, rung: &Settled) -> usize {
 
 /// The schedule of a rung in operations per second; none when it runs flat out.
 pub(crate) fn schedule(experiment: &Experiment, batch: u32, seed: u64) -> Option<Schedule> {
-    let process =
-        if experiment.load.poisson { Process::Poisson { seed } } else { Process::Constant };
+    schedule_of(&experiment.load, batch, seed)
+}
+
+/// The schedule of a load whose operations are of so many rows.
+pub(crate) fn schedule_of(load: &LoadPlan, batch: u32, seed: u64) -> Option<Schedule> {
+    let process = if load.poisson { Process::Poisson { seed } } else { Process::Constant };
     let rows = f64::from(batch.max(1));
-    match &experiment.load.pace {
+    match &load.pace {
         Pace::FlatOut => None,
         Pace::Rate { per_s } => Some(Schedule::at_rate(per_s / rows, process)),
         Pace::Stages(stages) => {

@@ -19,7 +19,7 @@ pub(crate) struct Server {
 }
 
 /// What is reported of the settings that matter to the figures.
-const SETTINGS: [&str; 14] = [
+pub(crate) const SETTINGS: [&str; 14] = [
     "fsync",
     "full_page_writes",
     "synchronous_commit",

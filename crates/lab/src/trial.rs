@@ -52,7 +52,7 @@ impl TrialRun<'_> {
         let policy = match (&self.experiment.load.pace, self.experiment.load.warmup) {
             // Stages are a story with a beginning; a warm-up would tell it ahead of time.
             (plan::Pace::Stages(_), _) => WarmUpPolicy::Fixed(Duration::ZERO),
-            (_, plan::WarmUp::Auto { at_most }) => WarmUpPolicy::Auto { at_most },
+            (_, plan::WarmUp::Auto { at_most }) => WarmUpPolicy::Auto { at_most, operations: 0 },
             (_, plan::WarmUp::Fixed(length)) => WarmUpPolicy::Fixed(length),
         };
         let duration_s = self.experiment.load.duration.as_secs_f64();

@@ -150,6 +150,12 @@ impl Histograms {
         latency(&self.response, self.sums.response_ns)
     }
 
+    /// A quantile (0 to 1) of the response time, in milliseconds; 0 without an operation.
+    pub fn response_quantile_ms(&self, quantile: f64) -> f64 {
+        let response = &self.response;
+        if response.is_empty() { 0.0 } else { response.value_at_quantile(quantile) as f64 / 1e6 }
+    }
+
     /// Times of the statement alone.
     pub fn statement_ms(&self) -> Latency {
         latency(&self.statement, self.sums.statement_ns)

@@ -12,6 +12,9 @@ pub enum WarmUpPolicy {
     Auto {
         /// The bound.
         at_most: Duration,
+        /// Operations that must have ended before: as many as there are users, where one of them
+        /// may take longer than throughput takes to look steady.
+        operations: u64,
     },
     /// This long, steady or not.
     Fixed(Duration),
@@ -51,14 +54,21 @@ pub async fn warm_up(
 ) -> WarmedUp {
     let steadiness = Steadiness::default();
     let at_most = match policy {
-        WarmUpPolicy::Auto { at_most } => at_most,
+        WarmUpPolicy::Auto { at_most, .. } => at_most,
         WarmUpPolicy::Fixed(length) => length,
     };
     let began = Instant::now();
     let mut slices: VecDeque<f64> = VecDeque::with_capacity(steadiness.window + 1);
     let (mut last, mut last_rows) = (began, session.totals().rows);
     loop {
-        let steady = steadiness.is_steady(slices.make_contiguous());
+        let done = match policy {
+            WarmUpPolicy::Auto { operations, .. } => {
+                let totals = session.totals();
+                totals.operations + totals.failed >= operations
+            }
+            WarmUpPolicy::Fixed(_) => true,
+        };
+        let steady = done && steadiness.is_steady(slices.make_contiguous());
         let elapsed = began.elapsed();
         let enough = elapsed >= at_most || (steady && matches!(policy, WarmUpPolicy::Auto { .. }));
         if enough {

@@ -32,6 +32,15 @@ pub enum Event {
         /// Seconds from the start of the preparation to the first answer.
         ready_s: f64,
     },
+    /// The database is being filled.
+    Seeding {
+        /// The table.
+        table: String,
+        /// Rows sent of it.
+        rows_done: u64,
+        /// Rows that it will have.
+        rows_total: u64,
+    },
     /// One batch size of a sweep was measured.
     SweepPoint {
         /// The variant that is swept.
@@ -93,6 +102,11 @@ pub enum Event {
         variant: String,
         /// Its figures.
         trial: Box<Trial>,
+    },
+    /// A variant that was not planned will be run too.
+    VariantAdded {
+        /// The variant.
+        rung: RungPlan,
     },
     /// A variant will not run, for a reason.
     VariantSkipped {

@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::key::{Fallback, Key, Kind, Section, any_of, nearest};
 use crate::place::quote;
-use crate::read::SECTIONS;
+use crate::read::{SECTIONS, matrix};
 use crate::sink::Sink;
 use crate::value;
 
@@ -135,7 +135,9 @@ impl<'a, 'i> Fields<'a, 'i> {
 /// What an unknown key should have been: a key of this section, or the place that has such a key.
 fn unknown_key_help(name: &str, section: &Section) -> String {
     let valid = section.keys.iter().map(|k| k.name);
-    if let Some(other) = SECTIONS.iter().find(|s| s.key(name).is_some()) {
+    let of_matrix = matrix::SECTIONS.iter().any(|s| std::ptr::eq(*s, section));
+    let family: &[&Section] = if of_matrix { &matrix::SECTIONS } else { &SECTIONS };
+    if let Some(other) = family.iter().find(|s| s.key(name).is_some()) {
         return format!("`{name}` belongs in {}", other.name);
     }
     if let Some(meant) = nearest(name, valid.clone()) {

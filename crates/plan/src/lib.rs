@@ -12,6 +12,7 @@ mod key;
 mod matrix;
 mod overrides;
 mod place;
+mod plan;
 mod problem;
 mod read;
 mod reference;
@@ -28,8 +29,9 @@ pub use matrix::{
     RequestPlan, Step, Via, Waterfall,
 };
 pub use overrides::{OverrideError, Overrides, WarmUpChoice};
+pub use plan::Plan;
 pub use problem::{Problem, Problems, Snippet};
-pub use read::parse;
+pub use read::{parse, read_plan};
 pub use reference::reference;
 pub use rung::{Batch, Connection, LEVERS, Like, Rung, Stated};
 pub use size::{SizeError, parse_size};

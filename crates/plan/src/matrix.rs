@@ -45,6 +45,11 @@ pub enum Via {
 }
 
 impl Via {
+    /// The one of this name.
+    pub fn of(name: &str) -> Option<Self> {
+        [Self::Direct, Self::PgBouncer].into_iter().find(|via| via.name() == name)
+    }
+
     /// As files and tables have it.
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use crate::key::{Fallback, Key, Section};
-use crate::read::SECTIONS;
+use crate::read::{SECTIONS, matrix};
 
 /// The reference page of the experiment file, in Markdown: every key with type, default and
 /// meaning. It is made of the tables that the reader uses, so it cannot say anything else.
@@ -17,6 +17,15 @@ pub fn reference() -> String {
          <!-- Generated from the reader's own tables; a test fails when this page is stale. -->\n",
     );
     for section in SECTIONS {
+        page.push_str(&section_text(section));
+    }
+    page.push_str(
+        "\n# A matrix of applications\n\n\
+         A file with `[matrix]` and `[[app]]` is a matrix: `pinchpoint list --show frameworks` \
+         prints a complete one. `[postgres]` and\n`[load]` are those of a ladder; `target_tps` in \
+         `[load]` are requests per second.\n",
+    );
+    for section in matrix::SECTIONS {
         page.push_str(&section_text(section));
     }
     page
@@ -60,7 +69,7 @@ mod tests {
 
     #[test]
     fn every_key_is_described_and_fits_a_table() {
-        for section in SECTIONS {
+        for section in SECTIONS.iter().chain(&matrix::SECTIONS) {
             let mut names = BTreeSet::new();
             for key in section.keys {
                 assert!(names.insert(key.name), "{} twice in {}", key.name, section.name);
@@ -76,7 +85,7 @@ mod tests {
     #[test]
     fn the_page_has_a_line_for_each_key() {
         let page = reference();
-        let keys: usize = SECTIONS.iter().map(|s| s.keys.len()).sum();
+        let keys: usize = SECTIONS.iter().chain(&matrix::SECTIONS).map(|s| s.keys.len()).sum();
         let rows = page.lines().filter(|l| l.starts_with("| `")).count();
         assert_eq!(rows, keys);
         insta::assert_snapshot!(section_text(SECTIONS[11]), @r#"

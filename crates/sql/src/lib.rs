@@ -7,6 +7,7 @@ mod admin;
 mod backoff;
 mod connect;
 mod connection;
+mod copy_in;
 mod dsn;
 mod error;
 mod pool;
@@ -20,6 +21,7 @@ mod write_driver;
 
 pub use admin::{Admin, Suitability};
 pub use connection::{Connection, Rows};
+pub use copy_in::CopyIn;
 pub use dsn::{Dsn, DsnError, SslMode};
 pub use error::SqlError;
 pub use statement_driver::{StatementDriver, StatementUser};

@@ -159,15 +159,12 @@ fn python() -> Result<PathBuf, StackError> {
     named.or_else(|| find("python3")).ok_or(StackError::NoPython)
 }
 
-/// The versions of these packages in a virtual environment, as it says itself.
-pub fn package_versions(venv: &Path, packages: &[String]) -> Vec<(String, String)> {
-    const SCRIPT: &str = "import sys, importlib.metadata as m\n\
-                          for n in sys.argv[1:]:\n    print(n, m.version(n))";
-    let output = Command::new(venv.join("bin/python"))
-        .args(["-c", SCRIPT])
-        .args(packages)
-        .stdin(Stdio::null())
-        .output();
+/// The packages of a virtual environment and their versions, as it says itself.
+pub fn package_versions(venv: &Path) -> Vec<(String, String)> {
+    const SCRIPT: &str = "import importlib.metadata as m\n\
+                          for d in m.distributions(): print(d.metadata['Name'].lower(), d.version)";
+    let output =
+        Command::new(venv.join("bin/python")).args(["-c", SCRIPT]).stdin(Stdio::null()).output();
     let Ok(output) = output else { return Vec::new() };
     String::from_utf8_lossy(&output.stdout)
         .lines()

@@ -56,7 +56,12 @@ fn line(event: &Event, trials: u32) -> Option<String> {
         Event::Warning { text } => format!("warning: {text}"),
         Event::RunEnded { status: RunStatus::Complete } => "done".to_owned(),
         Event::RunEnded { status } => format!("{status:?}").to_lowercase(),
+        Event::Seeding { table, rows_done, rows_total } if rows_done == rows_total => {
+            format!("{table}: {} rows loaded", group_thousands(*rows_total))
+        }
+        Event::VariantAdded { rung } => format!("{}: added", rung.name),
         Event::TrialStarted { .. }
+        | Event::Seeding { .. }
         | Event::Progress { .. }
         | Event::Interval { .. }
         | Event::Verdict { .. }

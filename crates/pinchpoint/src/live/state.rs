@@ -50,6 +50,11 @@ impl State {
                 let took = human_duration(*ready_s);
                 self.headline = format!("{} on {what} (ready in {took})", self.experiment);
             }
+            Event::Seeding { table, rows_done, rows_total } => {
+                let percent = rows_done * 100 / (*rows_total).max(1);
+                self.headline = format!("{}: loading {table}, {percent} %", self.experiment);
+            }
+            Event::VariantAdded { rung } => self.rungs.push(Rung::new(&rung.name)),
             Event::SweepPoint { variant, point } => {
                 if let Some(rung) = self.rung(variant) {
                     rung.now = Now::Sweeping(point.batch);

@@ -3,9 +3,9 @@ use toml::de::{DeTable, DeValue};
 
 use crate::fields::Fields;
 use crate::key::{Fallback, Key, Kind, Section};
-use crate::read::{load, postgres, rung, rung_checks, table};
+use crate::read::{load, matrix, postgres, rung, rung_checks, table};
 use crate::sink::Sink;
-use crate::{Experiment, Problems};
+use crate::{Experiment, Plan, Problems};
 
 /// The largest file that is read.
 const LARGEST_FILE: usize = 1 << 20;
@@ -16,19 +16,19 @@ pub(crate) static SECTION: Section = Section {
     keys: &[&NAME, &DESCRIPTION, &POSTGRES, &TABLE, &LOAD, &RUNG],
 };
 
-static NAME: Key = Key {
+pub(crate) static NAME: Key = Key {
     name: "experiment",
     kind: Kind::Line { longest: 64 },
     default: Fallback::Required,
     help: "The experiment's name: lower-case letters, digits and dashes. Results carry it.",
 };
-static DESCRIPTION: Key = Key {
+pub(crate) static DESCRIPTION: Key = Key {
     name: "description",
     kind: Kind::Lines { longest: 2000 },
     default: Fallback::Value(r#""""#),
     help: "One or two sentences.",
 };
-static POSTGRES: Key = Key {
+pub(crate) static POSTGRES: Key = Key {
     name: "postgres",
     kind: Kind::Other("table `[postgres]`"),
     default: Fallback::Note("a server with PostgreSQL's own settings"),
@@ -40,7 +40,7 @@ static TABLE: Key = Key {
     default: Fallback::Required,
     help: "What is written.",
 };
-static LOAD: Key = Key {
+pub(crate) static LOAD: Key = Key {
     name: "load",
     kind: Kind::Other("table `[load]`"),
     default: Fallback::Note("the defaults of its keys"),
@@ -53,7 +53,7 @@ static RUNG: Key = Key {
     help: "The rungs of the ladder in their order, each written `[[rung]]`.",
 };
 
-/// Reads an experiment file and checks all of it.
+/// Reads the file of a ladder and checks all of it.
 ///
 /// `file_name` is how the user named the file; it appears in the problems.
 ///
@@ -61,10 +61,27 @@ static RUNG: Key = Key {
 ///
 /// Every problem with its place, at once. A text that is not TOML gives its syntax errors only.
 pub fn parse(file_name: &str, text: &str) -> Result<Experiment, Problems> {
+    checked(file_name, text, read)
+}
+
+/// Reads an experiment file of any kind: one with `[matrix]` or `[[app]]` is a matrix.
+pub fn read_plan(file_name: &str, text: &str) -> Result<Plan, Problems> {
+    checked(file_name, text, |sink, tree, text| {
+        if matrix::is_matrix(tree) {
+            matrix::read(sink, tree, text).map(|m| Plan::Matrix(Box::new(m)))
+        } else {
+            read(sink, tree, text).map(|e| Plan::Ladder(Box::new(e)))
+        }
+    })
+}
+
+/// Reads a tree and reports what does not fit.
+type Reader<T> = fn(&Sink, &DeTable<'_>, &str) -> Option<T>;
+
+fn checked<T>(file_name: &str, text: &str, reader: Reader<T>) -> Result<T, Problems> {
     let sink = Sink::default();
-    let experiment = read_text(&sink, text);
-    match experiment {
-        Some(experiment) if sink.is_empty() => Ok(experiment),
+    match read_text(&sink, text, reader) {
+        Some(read) if sink.is_empty() => Ok(read),
         _ => {
             if sink.is_empty() {
                 // Every reader that gives None has said why; this keeps the promise if one does not.
@@ -75,7 +92,7 @@ pub fn parse(file_name: &str, text: &str) -> Result<Experiment, Problems> {
     }
 }
 
-fn read_text(sink: &Sink, text: &str) -> Option<Experiment> {
+fn read_text<T>(sink: &Sink, text: &str, reader: Reader<T>) -> Option<T> {
     if text.len() > LARGEST_FILE {
         let message = format!("the file has {} bytes, more than 1 MiB", text.len());
         sink.report_with(
@@ -93,7 +110,7 @@ fn read_text(sink: &Sink, text: &str) -> Option<Experiment> {
     }
     let (tree, errors) = DeTable::parse_recoverable(text);
     syntax_errors(sink, &errors);
-    let experiment = if errors.is_empty() { read(sink, tree.get_ref(), text) } else { None };
+    let experiment = if errors.is_empty() { reader(sink, tree.get_ref(), text) } else { None };
     dismantle(tree.into_inner());
     experiment
 }
@@ -154,7 +171,7 @@ fn read(sink: &Sink, tree: &DeTable<'_>, text: &str) -> Option<Experiment> {
 }
 
 /// `[a-z0-9][a-z0-9-]*`
-fn is_name(fields: &Fields<'_, '_>, name: &str) -> bool {
+pub(crate) fn is_name(fields: &Fields<'_, '_>, name: &str) -> bool {
     let fits = name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
         && name.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'));
     if !fits {

@@ -8,13 +8,14 @@ mod experiment;
 mod generator;
 mod like;
 mod load;
+pub(crate) mod matrix;
 mod postgres;
 mod rung;
 mod rung_checks;
 mod settings;
 mod table;
 
-pub use experiment::parse;
+pub use experiment::{parse, read_plan};
 
 use crate::key::Section;
 

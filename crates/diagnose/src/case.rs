@@ -1,0 +1,7 @@
+//! Whether the figures of an application under load can be true, and what limited it.
+
+mod gates;
+mod limit;
+
+pub use gates::{CaseLoad, case_gates};
+pub use limit::case_verdict;

@@ -1,0 +1,16 @@
+//! Runs a matrix: applications, ways to the database, numbers of users.
+
+mod bench;
+mod case;
+mod evidence;
+mod facts;
+mod figures;
+mod limit;
+mod options;
+mod readiness;
+mod result;
+mod run;
+mod watch;
+
+pub use options::{BuiltInApp, MatrixOptions};
+pub use run::run_matrix;

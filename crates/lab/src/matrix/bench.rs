@@ -1,0 +1,156 @@
+//! The database side of a matrix: one server for all cases, brought back to the same state before
+//! each.
+
+use std::path::Path;
+use std::time::Duration;
+
+use pinchpoint_measure::Software;
+use pinchpoint_plan::Matrix;
+use pinchpoint_sql::{Connection, Dsn, SqlError, TlsSetup};
+use pinchpoint_stack::{Cancel, Installation, Postgres, PostgresOptions, Transport, Upstream};
+
+use crate::error::LabError;
+use crate::matrix::MatrixOptions;
+use crate::server::SETTINGS;
+
+/// The server under the applications.
+pub(crate) struct Bench {
+    pub(crate) postgres: Postgres,
+    pub(crate) admin: Connection,
+    dsn: Dsn,
+    /// Whether statements can be counted.
+    pub(crate) counts_statements: bool,
+}
+
+fn asked(action: &'static str) -> impl Fn(SqlError) -> LabError {
+    move |source| LabError::Server { action, source }
+}
+
+/// Ends every session but our own; what an application left open must not burden the next.
+const END_SESSIONS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                            WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+const SESSIONS: &str = "SELECT count(*) FROM pg_stat_activity \
+                        WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+/// Reads the whole of the data, so that no case is the first to do it.
+const WARM_CACHE: &str = "SELECT (SELECT sum(length(bio)) FROM users), \
+                          (SELECT sum(length(content)) FROM posts), \
+                          (SELECT sum(length(content)) FROM comments)";
+
+impl Bench {
+    pub(crate) async fn start(
+        matrix: &Matrix,
+        options: &MatrixOptions,
+        cancel: &Cancel,
+    ) -> Result<Self, LabError> {
+        let counts_statements = has_statement_counter(&options.installation);
+        let mut settings = Vec::new();
+        if counts_statements {
+            // Loaded and silent: counting is switched on for the evidence pass only.
+            settings.push(("shared_preload_libraries".to_owned(), "pg_stat_statements".to_owned()));
+            settings.push(("pg_stat_statements.track".to_owned(), "none".to_owned()));
+        }
+        settings.extend(matrix.postgres.settings.iter().cloned());
+        let postgres = Postgres::start(
+            &options.helper,
+            &PostgresOptions {
+                installation: options.installation.clone(),
+                settings,
+                cpus: matrix.postgres.cpus,
+                memory_bytes: matrix.postgres.memory_bytes,
+                port: matrix.postgres.port,
+                base_dir: None,
+            },
+            cancel,
+        )?;
+        let dsn = Dsn::parse(&postgres.dsn(Transport::Unix))
+            .map_err(|e| LabError::Unsuitable(e.to_string()))?
+            .named("pinchpoint-admin");
+        let mut admin = connect(&dsn).await?;
+        if counts_statements {
+            let sql = "CREATE EXTENSION IF NOT EXISTS pg_stat_statements";
+            admin.query(sql).await.map_err(asked("make pg_stat_statements"))?;
+        }
+        Ok(Self { postgres, admin, dsn, counts_statements })
+    }
+
+    /// Another session for whoever watches.
+    pub(crate) async fn session(&self) -> Result<Connection, LabError> {
+        connect(&self.dsn).await
+    }
+
+    pub(crate) async fn warm_cache(&mut self) -> Result<(), LabError> {
+        self.admin.query(WARM_CACHE).await.map(|_| ()).map_err(asked("read its tables"))
+    }
+
+    /// Brings the server back to where every case begins: nobody connected, nothing left to write.
+    pub(crate) async fn reset(&mut self, cancel: &Cancel) -> Result<(), LabError> {
+        if self.postgres.alive().is_err() || self.admin.query("SELECT 1").await.is_err() {
+            self.postgres.restart(cancel)?;
+            self.admin = connect(&self.dsn).await?;
+            self.warm_cache().await?;
+        }
+        self.admin.query(END_SESSIONS).await.map_err(asked("end sessions"))?;
+        for _ in 0..100 {
+            if number(&mut self.admin, SESSIONS).await? == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.admin.query("CHECKPOINT").await.map_err(asked("write a checkpoint"))?;
+        Ok(())
+    }
+
+    /// The server as results describe it.
+    pub(crate) async fn software(&mut self) -> Result<Software, LabError> {
+        let rows = self
+            .admin
+            .query("SELECT name, current_setting(name, true) FROM pg_settings")
+            .await
+            .map_err(asked("show its settings"))?;
+        let settings = rows.into_iter().filter_map(|row| {
+            let mut cells = row.into_iter();
+            Some((cells.next()??, cells.next()??))
+        });
+        let version = self.admin.parameter("server_version").unwrap_or("unknown");
+        Ok(Software {
+            name: "PostgreSQL".to_owned(),
+            version: version.split_whitespace().next().unwrap_or(version).to_owned(),
+            managed: true,
+            transport: "tcp".to_owned(),
+            settings: settings.filter(|(name, _)| SETTINGS.contains(&name.as_str())).collect(),
+        })
+    }
+
+    /// What a pooler or an application needs to get in.
+    pub(crate) fn upstream(&self) -> Upstream {
+        let (user, password, database) = self.postgres.credentials();
+        Upstream {
+            port: self.postgres.port(),
+            user: user.to_owned(),
+            password: password.to_owned(),
+            database: database.to_owned(),
+        }
+    }
+}
+
+async fn connect(dsn: &Dsn) -> Result<Connection, LabError> {
+    let tls = TlsSetup::new(dsn).map_err(asked("let us in"))?;
+    Connection::connect(dsn, &tls).await.map_err(asked("let us in"))
+}
+
+/// The one number that a query gives.
+pub(crate) async fn number(connection: &mut Connection, sql: &str) -> Result<u64, LabError> {
+    let rows = connection.query(sql).await.map_err(asked("count"))?;
+    let cell = rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten();
+    Ok(cell.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+/// Whether the server's programs come with `pg_stat_statements`: its library is beside them.
+fn has_statement_counter(installation: &Installation) -> bool {
+    let root = installation.bin_dir.parent().unwrap_or(&installation.bin_dir);
+    ["lib", "lib/postgresql", "lib64/pgsql", "lib/pgsql"].iter().any(|place| {
+        ["so", "dylib"].iter().any(|suffix| {
+            root.join(Path::new(place)).join(format!("pg_stat_statements.{suffix}")).is_file()
+        })
+    })
+}

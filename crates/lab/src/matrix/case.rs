@@ -1,0 +1,367 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use pinchpoint_http::{HttpDriver, HttpSpec, Tally};
+use pinchpoint_load::{LoadError, LoadSpec, Rest, Session, WarmUpPolicy, WarmedUp, warm_up};
+use pinchpoint_measure::{Event, EvidenceFigures, Limit, StackFigures, Stage, Trial};
+use pinchpoint_plan::{AppPlan, Case, Matrix, Via, WarmUp};
+use pinchpoint_sql::{Connection, Dsn, TlsSetup};
+use pinchpoint_stack::{App, AppOptions, Cancel, PgBouncer, PgBouncerOptions, StackError};
+
+use crate::error::LabError;
+use crate::matrix::MatrixOptions;
+use crate::matrix::bench::Bench;
+use crate::matrix::readiness::Prepared;
+use crate::matrix::watch::{Watch, Watched, idle_servers};
+use crate::matrix::{evidence, facts};
+use crate::measuring::{Measured, Measuring, Sight};
+use crate::rung_load::{cancelled, schedule_of, settle_grace};
+
+/// One trial of one case.
+pub(crate) struct CaseRun<'a> {
+    pub(crate) bench: &'a mut Bench,
+    pub(crate) matrix: &'a Matrix,
+    pub(crate) options: &'a MatrixOptions,
+    pub(crate) case: &'a Case,
+    pub(crate) prepared: &'a Prepared,
+    pub(crate) number: u32,
+    pub(crate) seed: u64,
+    pub(crate) log: std::fs::File,
+    pub(crate) cancel: &'a Cancel,
+    /// Seconds that the rest of the run takes after this trial, as far as known.
+    pub(crate) left_after_s: f64,
+}
+
+/// What a trial gave, before it is judged.
+pub(crate) struct Seen {
+    pub(crate) warmed: WarmedUp,
+    pub(crate) measured: Measured,
+    pub(crate) rest: Rest,
+    pub(crate) tally: Tally,
+    pub(crate) opened: u64,
+    pub(crate) stack: StackFigures,
+    pub(crate) threads: usize,
+}
+
+/// A trial, and what the processes left behind for people.
+pub(crate) struct Ended {
+    pub(crate) trial: Trial,
+    pub(crate) logs: Vec<(String, String)>,
+    pub(crate) limits: Vec<Limit>,
+}
+
+/// The processes of a case. They are stopped when it is dropped.
+struct Stack {
+    app: Option<App>,
+    pooler: Option<PgBouncer>,
+    url: String,
+}
+
+/// Lines of a log that are kept of a failed case.
+const LAST_LINES: usize = 12;
+/// How long a pool may take to fill before the load begins.
+const FILL_WITHIN: Duration = Duration::from_secs(5);
+
+impl CaseRun<'_> {
+    fn app(&self) -> &AppPlan {
+        &self.matrix.apps[self.case.app]
+    }
+
+    /// Runs the trial. What concerns this case only is in its status; an error ends the run.
+    pub(crate) async fn run(mut self, tell: &mut dyn FnMut(&Event)) -> Result<Ended, LabError> {
+        self.progress(Stage::Prepare, tell);
+        self.bench.reset(self.cancel).await?;
+        let mut stack = match self.start() {
+            Ok(stack) => stack,
+            Err(error) if error.is_cancelled() => return Err(LabError::Interrupted),
+            Err(error) => return Ok(Self::ended(self.failed(&error.to_string()), None)),
+        };
+        let mut console = self.console(stack.pooler.as_ref()).await?;
+        self.fill_pool(console.as_mut()).await;
+        let spec = facts::http_spec(&self.matrix.http, &stack.url)?;
+        let outcome = match self.load(&mut stack, console, &spec, tell).await {
+            Ok(seen) => Ok(seen),
+            // Threads that cannot be had, connections that cannot be opened.
+            Err(LabError::Load(LoadError::Open(error))) => Err(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        let trial = match outcome {
+            Err(reason) => self.failed(&reason),
+            Ok(mut seen) => {
+                let healthy = seen.measured.server_died.is_none() && !seen.measured.cancelled;
+                if healthy && self.number == 1 {
+                    seen.stack.evidence = self.evidence(&spec).await?;
+                }
+                self.trial(seen)
+            }
+        };
+        Ok(Self::ended(trial, Some(&stack)))
+    }
+
+    fn ended(trial: Trial, stack: Option<&Stack>) -> Ended {
+        let mut ended = Ended { trial, logs: Vec::new(), limits: Vec::new() };
+        let Some(stack) = stack else { return ended };
+        if let Some(app) = &stack.app {
+            ended.logs.push(("app".to_owned(), app.log_tail(200)));
+            ended.limits.extend(app.limits());
+        }
+        if let Some(pooler) = &stack.pooler {
+            ended.logs.push(("pgbouncer".to_owned(), pooler.log_tail(200)));
+            ended.limits.extend(pooler.limits());
+        }
+        if ended.trial.reason.is_some()
+            && let Some((_, log)) = ended.logs.first()
+        {
+            let lines: Vec<&str> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
+            if !last.is_empty() {
+                let reason = ended.trial.reason.take().unwrap_or_default();
+                let text = format!("{reason}\nthe end of its log:\n{}", last.join("\n"));
+                ended.trial.reason = Some(text);
+            }
+        }
+        ended
+    }
+
+    /// Starts the pooler, when the case goes through one, and the application.
+    fn start(&self) -> Result<Stack, StackError> {
+        let app = self.app();
+        let external = match self.case.via {
+            Via::Direct => &app.url,
+            Via::PgBouncer => &app.pooled_url,
+        };
+        if let Some(url) = external {
+            return Ok(Stack { app: None, pooler: None, url: url.clone() });
+        }
+        let pooler = match (self.case.via, &self.options.pooler) {
+            (Via::PgBouncer, Ok(program)) => Some(PgBouncer::start(
+                &self.options.helper,
+                &PgBouncerOptions {
+                    program: program.clone(),
+                    settings: self.matrix.pgbouncer.settings.clone(),
+                    cpus: self.matrix.pgbouncer.cpus,
+                    memory_bytes: self.matrix.pgbouncer.memory_bytes,
+                    server: self.bench.upstream(),
+                    base_dir: None,
+                },
+                self.cancel,
+            )?),
+            _ => None,
+        };
+        let upstream = self.bench.upstream();
+        let dsn = match &pooler {
+            Some(pooler) => pooler.dsn(&upstream.database),
+            None => self.bench.postgres.dsn(pinchpoint_stack::Transport::Tcp),
+        };
+        let profile = &self.case.profile;
+        let mut env = vec![
+            ("DATABASE_URL".to_owned(), dsn),
+            ("POSTS".to_owned(), self.matrix.dataset.posts.to_string()),
+        ];
+        env.extend(app.env.iter().cloned());
+        env.extend(profile.env.iter().cloned());
+        env.extend(match self.case.via {
+            Via::Direct => profile.direct.iter().cloned(),
+            Via::PgBouncer => profile.pgbouncer.iter().cloned(),
+        });
+        let options = AppOptions {
+            name: app.name.clone(),
+            directory: self.prepared.directory.clone(),
+            command: profile.command.clone().unwrap_or_else(|| app.command.clone()),
+            env,
+            venv: self.prepared.venv.clone(),
+            health: app.health.clone(),
+            ready_within: app.ready_within,
+            cpus: app.cpus,
+            memory_bytes: app.memory_bytes,
+        };
+        let app = App::start(&self.options.helper, &options, self.cancel)?;
+        let url = app.url();
+        Ok(Stack { app: Some(app), pooler, url })
+    }
+
+    async fn console(&self, pooler: Option<&PgBouncer>) -> Result<Option<Connection>, LabError> {
+        let Some(pooler) = pooler else { return Ok(None) };
+        let failed = |source| LabError::Server { action: "open PgBouncer's console", source };
+        let dsn = Dsn::parse(&pooler.dsn("pgbouncer"))
+            .map_err(|e| LabError::Unsuitable(e.to_string()))?
+            .named("pinchpoint-admin");
+        let tls = TlsSetup::new(&dsn).map_err(failed)?;
+        Connection::connect(&dsn, &tls).await.map(Some).map_err(failed)
+    }
+
+    /// PgBouncer logs in to the server once at a time, so that a cold pool fills slowly; what it
+    /// keeps ready anyway is to be there before the load.
+    async fn fill_pool(&self, console: Option<&mut Connection>) {
+        let Some(console) = console else { return };
+        let settings = &self.matrix.pgbouncer.settings;
+        let wanted = settings.iter().rev().find(|(name, _)| name == "min_pool_size");
+        let wanted: u64 = wanted.and_then(|(_, v)| v.trim().parse().ok()).unwrap_or(0);
+        let deadline = tokio::time::Instant::now() + FILL_WITHIN;
+        while tokio::time::Instant::now() < deadline && !self.cancel.is_cancelled() {
+            match idle_servers(console).await {
+                Some(idle) if idle < wanted => tokio::time::sleep(Duration::from_millis(20)).await,
+                _ => return,
+            }
+        }
+    }
+
+    async fn load(
+        &mut self,
+        stack: &mut Stack,
+        console: Option<Connection>,
+        spec: &HttpSpec,
+        tell: &mut dyn FnMut(&Event),
+    ) -> Result<Seen, LabError> {
+        let driver =
+            Arc::new(HttpDriver::new(spec).map_err(|e| LabError::Unsuitable(e.to_string()))?);
+        let users = self.case.users as usize;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.matrix.load.threads.map_or(cores, |n| n as usize).min(users).max(1);
+        let load = LoadSpec {
+            users,
+            threads,
+            schedule: schedule_of(&self.matrix.load, 1, self.seed),
+            seed: self.seed,
+            spawn_per_s: self.matrix.http.spawn_per_s,
+            think: self.matrix.http.think,
+            labels: spec.requests.len(),
+            keep_acks: false,
+        };
+        let mut session = tokio::select! {
+            session = Session::open(driver.clone(), &load) => session?,
+            () = cancelled(self.cancel) => return Err(LabError::Interrupted),
+        };
+        session.start();
+        let warmed = self.warm_up(&session, tell).await;
+        let mut watch = self.watch(stack, console).await?;
+        watch.begin().await?;
+        let before = driver.tally();
+        let measured = self.measure(stack, &mut session, &mut watch, tell).await?;
+        let after = driver.tally();
+        let allowed = self.case.profile.connections.map(u64::from);
+        let allowed = if self.case.via == Via::Direct { allowed } else { None };
+        let (processes, sessions, pooler) = watch.end(measured.totals.operations, allowed).await;
+        let rest = session.settle(settle_grace(self.cancel)).await?;
+        let opened = driver.tally().opened;
+        session.close().await;
+        let stack = StackFigures { processes, sessions: Some(sessions), pooler, evidence: None };
+        let tally = after.since(&before);
+        Ok(Seen { warmed, measured, rest, tally, opened, stack, threads })
+    }
+
+    async fn watch(&self, stack: &Stack, console: Option<Connection>) -> Result<Watch, LabError> {
+        let postgres = &self.bench.postgres;
+        let mut processes = vec![Watched::new(
+            "postgres",
+            postgres.pid(),
+            postgres.groups(),
+            self.matrix.postgres.cpus,
+        )];
+        if let Some(pooler) = &stack.pooler {
+            let cpus = self.matrix.pgbouncer.cpus;
+            processes.push(Watched::new("pgbouncer", pooler.pid(), pooler.groups(), cpus));
+        }
+        if let Some(app) = &stack.app {
+            processes.push(Watched::new("app", app.pid(), app.groups(), self.app().cpus));
+        }
+        let session = self.bench.session().await?;
+        Ok(Watch::new(session, console, processes.into_iter().flatten().collect()))
+    }
+
+    async fn warm_up(&self, session: &Session, tell: &mut dyn FnMut(&Event)) -> WarmedUp {
+        let users = u64::from(self.case.users);
+        let policy = match self.matrix.load.warmup {
+            WarmUp::Auto { at_most } => WarmUpPolicy::Auto { at_most, operations: users },
+            WarmUp::Fixed(length) => WarmUpPolicy::Fixed(length),
+        };
+        let duration_s = self.matrix.load.duration.as_secs_f64();
+        warm_up(session, policy, |tick| {
+            tell(&Event::Progress {
+                variant: self.case.name.clone(),
+                trial: self.number,
+                stage: Stage::WarmUp,
+                elapsed_s: tick.elapsed.as_secs_f64(),
+                total_s: tick.at_most.as_secs_f64(),
+                tps: tick.rows_per_s,
+                p95_ms: None,
+                errors: tick.failed,
+                run_left_s: self.left_after_s + duration_s,
+            });
+            !self.cancel.is_cancelled()
+        })
+        .await
+    }
+
+    async fn measure(
+        &mut self,
+        stack: &Stack,
+        session: &mut Session,
+        watch: &mut Watch,
+        tell: &mut dyn FnMut(&Event),
+    ) -> Result<Measured, LabError> {
+        let duration = self.matrix.load.duration;
+        let (variant, trial, left_after_s) = (&self.case.name, self.number, self.left_after_s);
+        let postgres = &self.bench.postgres;
+        let mut obituary = || {
+            let gone = [
+                stack.app.as_ref().and_then(|a| a.alive().err()),
+                stack.pooler.as_ref().and_then(|p| p.alive().err()),
+                postgres.alive().err(),
+            ];
+            gone.into_iter().flatten().next().map(|gone| gone.to_string())
+        };
+        let measuring = Measuring {
+            duration,
+            interval: self.matrix.load.interval,
+            cancel: self.cancel,
+            obituary: &mut obituary,
+            log: self
+                .log
+                .try_clone()
+                .map_err(|source| LabError::Directory { path: "histograms".into(), source })?,
+        };
+        let total_s = duration.as_secs_f64();
+        let measured = measuring.run(session, |sight| match sight {
+            Sight::Tick { elapsed, rows_per_s, p95_ms, failed } => tell(&Event::Progress {
+                variant: variant.clone(),
+                trial,
+                stage: Stage::Measure,
+                elapsed_s: elapsed.as_secs_f64(),
+                total_s,
+                tps: rows_per_s,
+                p95_ms,
+                errors: failed,
+                run_left_s: left_after_s + (total_s - elapsed.as_secs_f64()).max(0.0),
+            }),
+            Sight::Interval(interval) => tell(&Event::Interval {
+                variant: variant.clone(),
+                trial,
+                interval: interval.clone(),
+            }),
+        });
+        tokio::select! {
+            measured = measured => measured,
+            () = watch.look() => Err(LabError::Interrupted),
+        }
+    }
+
+    async fn evidence(&mut self, spec: &HttpSpec) -> Result<Option<EvidenceFigures>, LabError> {
+        let Some(expected) = self.matrix.http.statements_per_request else { return Ok(None) };
+        evidence::count(self.bench, spec, expected, self.case.users).await
+    }
+
+    fn progress(&self, stage: Stage, tell: &mut dyn FnMut(&Event)) {
+        tell(&Event::Progress {
+            variant: self.case.name.clone(),
+            trial: self.number,
+            stage,
+            elapsed_s: 0.0,
+            total_s: 0.0,
+            tps: 0.0,
+            p95_ms: None,
+            errors: 0,
+            run_left_s: self.left_after_s + self.matrix.load.duration.as_secs_f64(),
+        });
+    }
+}

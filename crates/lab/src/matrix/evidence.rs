@@ -1,0 +1,88 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use pinchpoint_http::{HttpDriver, HttpSpec};
+use pinchpoint_load::{LoadSpec, Session};
+use pinchpoint_measure::EvidenceFigures;
+use pinchpoint_sql::Connection;
+
+use crate::error::LabError;
+use crate::matrix::bench::{Bench, number};
+
+/// How long statements are counted for.
+const PASS: Duration = Duration::from_millis(700);
+const MOST_USERS: usize = 8;
+const COUNTED: &str = "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements \
+                       WHERE query NOT ILIKE '%pg_stat_%' AND query NOT ILIKE '%pg_reload_conf%'";
+/// Statements that read the dataset: what a request is made of.
+const OF_REQUESTS: &str = "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements \
+                           WHERE query ~* '\\m(posts|comments|users)\\M' \
+                           AND query ~* '^\\s*(select|with)'";
+
+/// Counts the statements of a short load beside the timed one: counting costs, so it is off there.
+/// `None` where statements cannot be counted.
+pub(crate) async fn count(
+    bench: &mut Bench,
+    spec: &HttpSpec,
+    expected: f64,
+    users: u32,
+) -> Result<Option<EvidenceFigures>, LabError> {
+    if !bench.counts_statements {
+        return Ok(None);
+    }
+    track(&mut bench.admin, "all").await?;
+    let counted = pass(bench, spec, users).await;
+    track(&mut bench.admin, "none").await?;
+    let (requests, statements, all) = counted?;
+    let other = all.saturating_sub(statements) as f64;
+    Ok(Some(EvidenceFigures {
+        requests,
+        statements,
+        expected_per_request: expected,
+        other_per_request: if requests == 0 { 0.0 } else { other / requests as f64 },
+    }))
+}
+
+async fn pass(bench: &mut Bench, spec: &HttpSpec, users: u32) -> Result<(u64, u64, u64), LabError> {
+    let driver = Arc::new(HttpDriver::new(spec).map_err(|e| LabError::Unsuitable(e.to_string()))?);
+    let load = LoadSpec {
+        users: (users as usize).clamp(1, MOST_USERS),
+        threads: 1,
+        schedule: None,
+        seed: 1,
+        spawn_per_s: None,
+        think: Duration::ZERO,
+        labels: spec.requests.len(),
+        keep_acks: false,
+    };
+    let mut session = Session::open(driver.clone(), &load).await?;
+    bench
+        .admin
+        .query("SELECT pg_stat_statements_reset()")
+        .await
+        .map_err(|source| LabError::Server { action: "forget counted statements", source })?;
+    session.start();
+    tokio::time::sleep(PASS).await;
+    // Requests under way at the end are answered, and counted on both sides.
+    session.settle(Duration::from_secs(10)).await?;
+    let requests: u64 = driver.tally().endpoints.iter().map(|e| e.succeeded).sum();
+    session.close().await;
+    let statements = number(&mut bench.admin, OF_REQUESTS).await?;
+    let all = number(&mut bench.admin, COUNTED).await?;
+    Ok((requests, statements, all))
+}
+
+async fn track(admin: &mut Connection, what: &str) -> Result<(), LabError> {
+    for sql in [
+        format!("ALTER SYSTEM SET pg_stat_statements.track = '{what}'"),
+        "SELECT pg_reload_conf()".to_owned(),
+    ] {
+        admin
+            .query(&sql)
+            .await
+            .map_err(|source| LabError::Server { action: "count statements", source })?;
+    }
+    // Sessions read the configuration again before their next statement, once they are told.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    Ok(())
+}

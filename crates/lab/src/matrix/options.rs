@@ -1,0 +1,33 @@
+use std::path::PathBuf;
+
+use pinchpoint_stack::{AppFile, Helper, Installation, PoolerProgram};
+
+/// Where and on what a matrix is run.
+#[derive(Debug, Clone)]
+pub struct MatrixOptions {
+    /// The result directory; `results/<experiment>-<time>` when absent.
+    pub directory: Option<PathBuf>,
+    /// Go on with the run whose result is in `directory`: cases that have all their trials stay.
+    pub resume: bool,
+    /// The database server's programs.
+    pub installation: Installation,
+    /// Our own executable, which prepares and guards child processes.
+    pub helper: Helper,
+    /// The pooler; absent when none was found, with the reason.
+    pub pooler: Result<PoolerProgram, String>,
+    /// Applications that ship inside.
+    pub built_in: Vec<BuiltInApp>,
+    /// Where the experiment file is: relative directories of applications count from there.
+    pub base: PathBuf,
+    /// Raise the users beyond the largest level until throughput no longer grows.
+    pub until_limit: bool,
+}
+
+/// An application that ships inside the command.
+#[derive(Debug, Clone)]
+pub struct BuiltInApp {
+    /// `fastapi`.
+    pub name: &'static str,
+    /// Its files.
+    pub files: &'static [AppFile],
+}
