@@ -109,9 +109,8 @@ fn lost(error: &tokio_postgres::Error) -> bool {
 }
 
 fn rfc3339<S: Serializer>(time: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
-    let form = format_description!(
-        "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z"
-    );
+    let form =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
     let text = time.to_offset(UtcOffset::UTC).format(form).map_err(S::Error::custom)?;
     serializer.serialize_str(&text)
 }

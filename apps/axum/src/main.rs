@@ -106,17 +106,16 @@ fn no_connection(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => true,
         // Connection exceptions, insufficient resources, and a server that is going or coming.
-        sqlx::Error::Database(e) => e.code().is_some_and(|code| {
-            ["08", "53", "57P"].iter().any(|class| code.starts_with(class))
-        }),
+        sqlx::Error::Database(e) => e
+            .code()
+            .is_some_and(|code| ["08", "53", "57P"].iter().any(|class| code.starts_with(class))),
         _ => false,
     }
 }
 
 fn rfc3339<S: Serializer>(time: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
-    let form = format_description!(
-        "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z"
-    );
+    let form =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
     let text = time.to_offset(UtcOffset::UTC).format(form).map_err(S::Error::custom)?;
     serializer.serialize_str(&text)
 }
@@ -207,10 +206,8 @@ async fn serve() -> Result<(), Box<dyn Error + Send + Sync>> {
 
 fn start() -> Result<(), Box<dyn Error + Send + Sync>> {
     let workers = setting("WORKERS")?.unwrap_or(1).max(1);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
-        .enable_all()
-        .build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
     runtime.block_on(serve())
 }
 

@@ -285,6 +285,7 @@ impl<'a> Run<'a> {
             trials: load.trials,
             expected_s: self.expected_s(),
             directory: self.directory.path().display().to_string(),
+            cases: false,
         };
         self.tell(&event);
     }

@@ -19,6 +19,8 @@ pub enum Event {
         expected_s: f64,
         /// Where the result goes.
         directory: String,
+        /// The variants are cases of a matrix, and not rungs.
+        cases: bool,
     },
     /// A process of the stack is being started, or connected to.
     StackStarting {

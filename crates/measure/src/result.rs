@@ -289,6 +289,11 @@ impl RunResult {
         Ok(text)
     }
 
+    /// Whether its variants are applications under load, and not rungs.
+    pub fn is_matrix(&self) -> bool {
+        self.variants.iter().any(|v| v.factors.contains_key("app"))
+    }
+
     /// The variant of this name.
     pub fn variant(&self, name: &str) -> Option<&Variant> {
         self.variants.iter().find(|v| v.name == name)

@@ -10,6 +10,7 @@ Examples:
   pinchpoint run ladder --target-tps 200    at 200 rows/s instead of flat out
   pinchpoint list --show ladder > mine.toml && pinchpoint run mine.toml
   pinchpoint run ladder --dsn postgresql://me@db.example/test
+  pinchpoint run frameworks --quick         five web frameworks, with and without PgBouncer
   pinchpoint doctor                         what pinchpoint finds on this machine
 
 Exit codes:
@@ -49,6 +50,7 @@ Examples:
   pinchpoint run ladder --duration 3s --trials 3
   pinchpoint run ladder --rungs 2-B --target-tps 2000 --arrivals poisson
   pinchpoint run mine.toml --out results/before --json > before.json
+  pinchpoint run frameworks --quick --only app=fastapi,django --only users=10,100
 
 What a rung does, and every default, stands in the experiment file: `pinchpoint list --show ladder`.")]
 pub(crate) struct RunArgs {
@@ -96,6 +98,9 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) search: SearchArgs,
 
+    #[command(flatten)]
+    pub(crate) matrix: MatrixArgs,
+
     /// Print `result.json` to standard output instead of the table.
     #[arg(long)]
     pub(crate) json: bool,
@@ -103,6 +108,32 @@ pub(crate) struct RunArgs {
     /// Show no progress.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+}
+
+/// What concerns a matrix of applications only.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options for a matrix of applications")]
+pub(crate) struct MatrixArgs {
+    /// Only these cases, such as app=fastapi,flask, users=1000, profile=tuned; also connection,
+    /// language, waterfall (none, or an app's). May be given several times.
+    #[arg(long, value_name = "FACTOR=LEVEL,…")]
+    pub(crate) only: Vec<String>,
+
+    /// A first impression, one trial of 3 s for each case.
+    #[arg(long)]
+    pub(crate) quick: bool,
+
+    /// Go on with the run whose result is in this directory.
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    pub(crate) resume: Option<PathBuf>,
+
+    /// Double the users until throughput no longer grows, and name that point.
+    #[arg(long)]
+    pub(crate) until_limit: bool,
+
+    /// The PgBouncer to use [default: the one in PATH or a usual place]
+    #[arg(long, value_name = "FILE", env = "PINCHPOINT_PGBOUNCER")]
+    pub(crate) pgbouncer: Option<PathBuf>,
 }
 
 /// How random the gaps between operations are.

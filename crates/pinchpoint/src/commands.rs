@@ -1,6 +1,7 @@
 pub(crate) mod child;
 pub(crate) mod doctor;
 pub(crate) mod list;
+pub(crate) mod matrix;
 pub(crate) mod postgres;
 pub(crate) mod report;
 pub(crate) mod run;

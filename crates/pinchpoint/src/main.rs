@@ -1,5 +1,6 @@
 //! The command: arguments, live view, tables, exit codes. The only crate that prints.
 
+mod apps;
 mod cli;
 mod commands;
 mod failure;

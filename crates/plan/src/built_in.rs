@@ -10,11 +10,18 @@ pub struct BuiltIn {
 }
 
 /// Every experiment that ships inside the binary.
-pub const BUILT_IN: &[BuiltIn] = &[BuiltIn {
-    name: "ladder",
-    summary: "Write the same rows in ever better ways, and see which bottleneck each step removes.",
-    text: include_str!("../../../experiments/ladder.toml"),
-}];
+pub const BUILT_IN: &[BuiltIn] = &[
+    BuiltIn {
+        name: "ladder",
+        summary: "Write the same rows in ever better ways, and see which bottleneck each step removes.",
+        text: include_str!("../../../experiments/ladder.toml"),
+    },
+    BuiltIn {
+        name: "frameworks",
+        summary: "The same endpoint in five web frameworks, with and without PgBouncer, as users grow.",
+        text: include_str!("../../../experiments/frameworks.toml"),
+    },
+];
 
 impl BuiltIn {
     /// The one of this name.

@@ -10,6 +10,7 @@ mod experiment;
 mod fields;
 mod key;
 mod matrix;
+mod matrix_overrides;
 mod overrides;
 mod place;
 mod plan;
@@ -28,6 +29,7 @@ pub use matrix::{
     AppPlan, Case, CheckPlan, DatasetPlan, HttpPlan, Matrix, ParameterPlan, PoolerPlan, Profile,
     RequestPlan, Step, Via, Waterfall,
 };
+pub use matrix_overrides::{MatrixOverrideError, MatrixOverrides};
 pub use overrides::{OverrideError, Overrides, WarmUpChoice};
 pub use plan::Plan;
 pub use problem::{Problem, Problems, Snippet};

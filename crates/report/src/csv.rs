@@ -29,7 +29,7 @@ pub(crate) fn files(result: &RunResult) -> Vec<File> {
     files
 }
 
-fn metrics(path: &str, intervals: &[&Interval]) -> File {
+pub(crate) fn metrics(path: &str, intervals: &[&Interval]) -> File {
     let mut text = String::new();
     line(&mut text, INTERVAL_METRICS.iter().map(|m| m.name.to_owned()));
     for interval in intervals {
@@ -52,7 +52,7 @@ fn summary(result: &RunResult) -> File {
 }
 
 /// A record as RFC 4180 wants it, but with a line feed alone.
-fn line(text: &mut String, cells: impl Iterator<Item = String>) {
+pub(crate) fn line(text: &mut String, cells: impl Iterator<Item = String>) {
     for (i, cell) in cells.enumerate() {
         if i > 0 {
             text.push(',');

@@ -12,6 +12,7 @@ mod error;
 mod fixture;
 mod html;
 mod markdown;
+mod matrix;
 mod plots;
 #[cfg(test)]
 mod properties;
@@ -21,7 +22,17 @@ mod table;
 mod text;
 
 pub use error::ReportError;
+pub use matrix::{k6_summary, locust_history, locust_stats};
 pub use table::{Style, climb_table};
+
+/// The terminal's table of a result of any kind, no wider than `width` columns.
+pub fn table(result: &RunResult, width: usize, style: Style) -> String {
+    if result.is_matrix() {
+        matrix::matrix_table(result, width, style)
+    } else {
+        climb_table(result, width, style)
+    }
+}
 
 use pinchpoint_measure::RunResult;
 
@@ -36,6 +47,9 @@ pub struct File {
 
 /// Every file that derives from a result.
 pub fn render(result: &RunResult) -> Result<Vec<File>, ReportError> {
+    if result.is_matrix() {
+        return matrix::files(result);
+    }
     let document = sections::document(result);
     let plot = plots::ladder(result)?;
     let images = [("plots/ladder.png", plot.as_slice())];

@@ -2,9 +2,11 @@
 
 mod canvas;
 mod ladder;
+mod lines;
 mod scale;
 
 pub(crate) use ladder::ladder;
+pub(crate) use lines::{Over, over_users};
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,14 @@ use crate::climb::rungs;
 use crate::document::{Block, Document};
 use crate::text::count;
 
+/// The gates and errors of a result of any kind.
+pub(crate) fn checks(document: &mut Document, result: &RunResult) {
+    checks::gates(document, result);
+    checks::errors(document, result);
+}
+
+pub(crate) use environment::environment;
+
 /// The report of a result.
 pub(crate) fn document(result: &RunResult) -> Document {
     let mut document =
@@ -39,7 +47,7 @@ pub(crate) fn document(result: &RunResult) -> Document {
     promises::crashes(&mut document, result);
     checks::gates(&mut document, result);
     checks::errors(&mut document, result);
-    environment::environment(&mut document, result);
+    environment(&mut document, result);
     reading::reading(&mut document, result);
     document
 }

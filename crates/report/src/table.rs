@@ -1,5 +1,5 @@
 mod columns;
-mod flow;
+pub(crate) mod flow;
 
 use pinchpoint_measure::{RunResult, RunStatus, VariantStatus};
 
@@ -7,7 +7,7 @@ use crate::climb::{Rung, rungs};
 use crate::conclusions::{conclusions, expected, limited_by, schedule};
 use crate::text::{clean, pad, shorten, width};
 use columns::Columns;
-use flow::{Flow, Paint};
+pub(crate) use flow::{Flow, Paint};
 
 /// Whether the terminal takes colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Style {
 }
 
 impl Style {
-    fn paint(self, paint: Paint, text: &str) -> String {
+    pub(crate) fn paint(self, paint: Paint, text: &str) -> String {
         let code = match (self, paint) {
             (Self::Plain, _) | (_, Paint::Plain) => return text.to_owned(),
             (Self::Ansi, Paint::Bold) => 1,

@@ -39,6 +39,9 @@ pub struct Upstream {
     pub password: String,
     /// The database.
     pub database: String,
+    /// What the server keeps of the password (`SCRAM-SHA-256$…`), where it is known: with it a
+    /// pooler checks a login without the 4,096 rounds of hashing that a password takes.
+    pub verifier: Option<String>,
 }
 
 /// A private PgBouncer: started, watched and removed by us.
@@ -99,7 +102,9 @@ impl PgBouncer {
         cancel: &Cancel,
     ) -> Result<(), StackError> {
         let account = self.process.account.clone();
-        let users = user_list(&self.server.user, &self.server.password);
+        let verifier = self.server.verifier.as_ref().filter(|_| self.authentication != "md5");
+        let secret = verifier.unwrap_or(&self.server.password);
+        let users = user_list(&self.server.user, secret);
         let users = self.process.directory.write("userlist.txt", &users, account.as_ref())?;
         for attempt in 0.. {
             self.port = free_port()?;
@@ -146,7 +151,7 @@ impl PgBouncer {
     }
 
     fn configuration(&self, users: &Path, settings: &[(String, String)]) -> String {
-        let Upstream { port, user, password, database } = &self.server;
+        let Upstream { port, user, password, database, .. } = &self.server;
         let mut text = String::from("[databases]\n");
         // With a user of its own the pool fills to `min_pool_size` before the first client comes.
         text.push_str(&format!(

@@ -20,6 +20,8 @@ pub(crate) struct Bench {
     dsn: Dsn,
     /// Whether statements can be counted.
     pub(crate) counts_statements: bool,
+    /// What the server keeps of our password.
+    verifier: Option<String>,
 }
 
 fn asked(action: &'static str) -> impl Fn(SqlError) -> LabError {
@@ -70,7 +72,10 @@ impl Bench {
             let sql = "CREATE EXTENSION IF NOT EXISTS pg_stat_statements";
             admin.query(sql).await.map_err(asked("make pg_stat_statements"))?;
         }
-        Ok(Self { postgres, admin, dsn, counts_statements })
+        let kept = "SELECT rolpassword FROM pg_authid WHERE rolname = current_user";
+        let rows = admin.query(kept).await.map_err(asked("say how it knows us"))?;
+        let verifier = rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten();
+        Ok(Self { postgres, admin, dsn, counts_statements, verifier })
     }
 
     /// Another session for whoever watches.
@@ -129,6 +134,7 @@ impl Bench {
             user: user.to_owned(),
             password: password.to_owned(),
             database: database.to_owned(),
+            verifier: self.verifier.clone(),
         }
     }
 }

@@ -325,6 +325,7 @@ impl MatrixRun<'_> {
             trials: self.matrix.load.trials,
             expected_s: self.expected_s(),
             directory: self.directory.path().display().to_string(),
+            cases: true,
         };
         self.tell(&event);
     }

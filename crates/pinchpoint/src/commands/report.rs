@@ -4,7 +4,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use pinchpoint_measure::{ExitCode, RunResult};
-use pinchpoint_report::{Style, climb_table};
+use pinchpoint_report::{Style, table};
 
 use crate::cli::ReportArgs;
 use crate::failure::Failure;
@@ -20,7 +20,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
     let written = write(&result, &args.directory)?;
     let style = if colour() { Style::Ansi } else { Style::Plain };
-    let mut text = climb_table(&result, width(), style);
+    let mut text = table(&result, width(), style);
     text.push_str("\nwritten\n");
     for file in written {
         text.push_str(&format!("  {}\n", args.directory.join(file).display()));

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use pinchpoint_lab::{Finished, Options, Target};
 use pinchpoint_measure::{ExitCode, RunStatus, Sink, VariantStatus};
-use pinchpoint_plan::{BUILT_IN, Experiment, Overrides, WarmUpChoice};
-use pinchpoint_report::{Style, climb_table};
+use pinchpoint_plan::{BUILT_IN, Overrides, Plan, WarmUpChoice};
+use pinchpoint_report::Style;
 use pinchpoint_stack::{Cancel, Helper, SearchInput, find_postgres};
 
 use crate::cli::{Arrivals, RunArgs, SearchArgs};
-use crate::commands::{list, report};
+use crate::commands::{list, matrix, report};
 use crate::failure::Failure;
 use crate::live::{self, Quiet};
 use crate::{signals, terminal};
@@ -18,30 +18,62 @@ use crate::{signals, terminal};
 const LARGEST_READ: u64 = 4 << 20;
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
-    let experiment = load(&args.experiment)?
-        .with(&overrides(args)?)
-        .map_err(|error| Failure::input(error.to_string()))?;
+    let experiment = match load(&args.experiment)? {
+        Plan::Matrix(matrix) => return matrix::run(*matrix, args),
+        Plan::Ladder(ladder) => ladder,
+    };
+    refuse_matrix_options(args)?;
+    let experiment =
+        experiment.with(&overrides(args)?).map_err(|error| Failure::input(error.to_string()))?;
     let options = Options { directory: args.out.clone(), target: target(args)? };
     let cancel = Cancel::new();
-    signals::listen(cancel.clone(), terminal::eprint)
-        .map_err(|error| Failure::run(format!("failed to listen for signals: {error}")))?;
-    let mut sink: Box<dyn Sink> = if args.quiet {
-        Box::new(Quiet)
-    } else if terminal::live() {
-        Box::new(live::bars())
-    } else {
-        Box::new(live::lines())
-    };
+    listen(&cancel)?;
+    let mut sink = sink(args.quiet);
     let finished = pinchpoint_lab::run(&experiment, &options, sink.as_mut(), &cancel)?;
     drop(sink);
     show(&finished, args.json)?;
     conclude(finished)
 }
 
+/// Options that have no meaning for a ladder.
+fn refuse_matrix_options(args: &RunArgs) -> Result<(), Failure> {
+    let given = [
+        ("--only", !args.matrix.only.is_empty()),
+        ("--quick", args.matrix.quick),
+        ("--resume", args.matrix.resume.is_some()),
+        ("--until-limit", args.matrix.until_limit),
+        ("--pgbouncer", args.matrix.pgbouncer.is_some()),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((option, _)) => {
+            Err(Failure::input(format!("{option} is for a matrix of applications, not a ladder"))
+                .hint("choose rungs with --rungs"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Makes Ctrl-C and SIGTERM ask for an orderly end.
+pub(crate) fn listen(cancel: &Cancel) -> Result<(), Failure> {
+    signals::listen(cancel.clone(), terminal::eprint)
+        .map_err(|error| Failure::run(format!("failed to listen for signals: {error}")))
+}
+
+/// Where progress is shown.
+pub(crate) fn sink(quiet: bool) -> Box<dyn Sink> {
+    if quiet {
+        Box::new(Quiet)
+    } else if terminal::live() {
+        Box::new(live::bars())
+    } else {
+        Box::new(live::lines())
+    }
+}
+
 /// Reads an experiment: one that ships inside, or a file.
-fn load(name: &str) -> Result<Experiment, Failure> {
+fn load(name: &str) -> Result<Plan, Failure> {
     let parsed = match BUILT_IN.iter().find(|b| b.name == name) {
-        Some(built_in) => pinchpoint_plan::parse(&format!("{name}.toml"), built_in.text),
+        Some(built_in) => pinchpoint_plan::read_plan(&format!("{name}.toml"), built_in.text),
         None => {
             let path = Path::new(name);
             let is_file = path.extension().is_some() || name.contains('/') || path.exists();
@@ -50,7 +82,7 @@ fn load(name: &str) -> Result<Experiment, Failure> {
             }
             let text = read(path)
                 .map_err(|error| Failure::input(format!("failed to read {name}: {error}")))?;
-            pinchpoint_plan::parse(name, &text)
+            pinchpoint_plan::read_plan(name, &text)
         }
     };
     parsed.map_err(|problems| Failure::input(problems.to_string()))
@@ -63,17 +95,17 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
+pub(crate) fn warm_up(args: &RunArgs) -> Result<Option<WarmUpChoice>, Failure> {
+    let Some(text) = args.warmup.as_deref() else { return Ok(None) };
+    text.parse().map(Some).map_err(|error| {
+        Failure::input(format!("--warmup {text}: {error}")).hint("give `auto` or a time such as 5s")
+    })
+}
+
 fn overrides(args: &RunArgs) -> Result<Overrides, Failure> {
-    let warmup = match args.warmup.as_deref() {
-        None => None,
-        Some(text) => Some(text.parse::<WarmUpChoice>().map_err(|error| {
-            Failure::input(format!("--warmup {text}: {error}"))
-                .hint("give `auto` or a time such as 5s")
-        })?),
-    };
     Ok(Overrides {
         duration: args.duration,
-        warmup,
+        warmup: warm_up(args)?,
         trials: args.trials,
         rungs: args.rungs.clone(),
         target_per_s: args.target_tps,
@@ -111,7 +143,7 @@ pub(crate) fn helper() -> Result<Helper, Failure> {
     Ok(Helper { exe })
 }
 
-fn show(finished: &Finished, json: bool) -> Result<(), Failure> {
+pub(crate) fn show(finished: &Finished, json: bool) -> Result<(), Failure> {
     report::write(&finished.result, &finished.directory)?;
     if json {
         let text = finished.result.to_json().map_err(|e| Failure::run(e.to_string()))?;
@@ -119,7 +151,7 @@ fn show(finished: &Finished, json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let style = if terminal::colour() { Style::Ansi } else { Style::Plain };
-    terminal::print(&climb_table(&finished.result, terminal::width(), style))?;
+    terminal::print(&pinchpoint_report::table(&finished.result, terminal::width(), style))?;
     let report = finished.directory.join("report.html");
     terminal::print(&format!(
         "\nresult  {}\nreport  {}\n",
@@ -130,7 +162,7 @@ fn show(finished: &Finished, json: bool) -> Result<(), Failure> {
 }
 
 /// The exit code that the result calls for.
-fn conclude(finished: Finished) -> Result<ExitCode, Failure> {
+pub(crate) fn conclude(finished: Finished) -> Result<ExitCode, Failure> {
     if let Some(error) = finished.error {
         return Err(error.into());
     }
@@ -141,7 +173,10 @@ fn conclude(finished: Finished) -> Result<ExitCode, Failure> {
         .filter(|v| v.status == VariantStatus::Failed)
         .map(|v| format!("rung {}: {}", v.name, v.reason.as_deref().unwrap_or("failed")))
         .collect();
-    if !failed.is_empty() {
+    // A case that fails is a finding of its matrix; one in which nothing worked found nothing.
+    let worked = finished.result.variants.iter().any(|v| v.status == VariantStatus::Ok);
+    let found = finished.result.is_matrix() && worked;
+    if !failed.is_empty() && !found {
         return Err(Failure::run(failed.join("\n       ")));
     }
     Ok(match finished.result.status {

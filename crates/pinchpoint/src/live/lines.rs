@@ -27,9 +27,9 @@ impl<W: FnMut(&str)> Sink for Lines<W> {
 
 fn line(event: &Event, trials: u32) -> Option<String> {
     Some(match event {
-        Event::RunStarted { experiment, rungs, trials, expected_s, directory } => format!(
+        Event::RunStarted { experiment, rungs, trials, expected_s, directory, cases } => format!(
             "{experiment}: {} × {}, about {}; result in {directory}",
-            count(rungs.len(), "rung"),
+            count(rungs.len(), if *cases { "case" } else { "rung" }),
             count(*trials as usize, "trial"),
             human_duration(*expected_s)
         ),
@@ -79,8 +79,9 @@ fn trial_line(variant: &str, trial: &Trial, trials: u32) -> String {
     if trial.status != TrialStatus::Ok {
         return format!("{head} {}", trial.reason.as_deref().unwrap_or("did not end well"));
     }
+    let unit = if trial.http.is_some() { "requests/s" } else { "tps" };
     format!(
-        "{head} {} tps, p95 {} ms, {} errors",
+        "{head} {} {unit}, p95 {} ms, {} errors",
         significant(trial.throughput_per_s, 3),
         significant(trial.latency_ms.p95, 3),
         group_thousands(trial.failed)

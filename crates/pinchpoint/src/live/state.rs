@@ -200,6 +200,7 @@ mod tests {
             trials: 3,
             expected_s: 95.0,
             directory: "results/x".to_owned(),
+            cases: false,
         });
         state
     }

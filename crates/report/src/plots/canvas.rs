@@ -91,6 +91,19 @@ impl Brush<'_> {
         self.area.draw(&PathElement::new(vec![from, to], style)).map_err(failed)
     }
 
+    /// A closed shape: filled, or its outline on the card's white.
+    pub(super) fn polygon(
+        &self,
+        points: &[(i32, i32)],
+        colour: RGBColor,
+        filled: bool,
+    ) -> Result<(), ReportError> {
+        let fill = if filled { colour } else { WHITE };
+        self.area.draw(&Polygon::new(points.to_vec(), fill.filled())).map_err(failed)?;
+        let outline: Vec<_> = points.iter().chain(points.first()).copied().collect();
+        self.area.draw(&PathElement::new(outline, colour.stroke_width(3))).map_err(failed)
+    }
+
     /// A text whose vertical middle is at the point.
     pub(super) fn text(
         &self,

@@ -4,7 +4,7 @@ use crate::document::{Block, Document};
 use crate::text::fixed;
 
 /// Where the run took place.
-pub(super) fn environment(document: &mut Document, result: &RunResult) {
+pub(crate) fn environment(document: &mut Document, result: &RunResult) {
     let environment = &result.environment;
     document.heading("Environment");
     let gib = environment.memory_bytes as f64 / f64::from(1 << 30);

@@ -5,7 +5,7 @@ use crate::text::{shorten, width};
 
 /// How a piece of text is set off, where the terminal can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Paint {
+pub(crate) enum Paint {
     Plain,
     Bold,
     Dim,
@@ -15,7 +15,7 @@ pub(super) enum Paint {
 
 /// Sets words one after the other, and begins a new line where one does not fit: the terminal never
 /// has to break a line itself.
-pub(super) struct Flow<'a> {
+pub(crate) struct Flow<'a> {
     out: &'a mut String,
     style: Style,
     columns: usize,
@@ -28,12 +28,12 @@ pub(super) struct Flow<'a> {
 }
 
 impl<'a> Flow<'a> {
-    pub(super) fn new(out: &'a mut String, style: Style, columns: usize, indent: usize) -> Self {
+    pub(crate) fn new(out: &'a mut String, style: Style, columns: usize, indent: usize) -> Self {
         Self { out, style, columns, indent, line: Vec::new(), used: 0, fresh: true }
     }
 
     /// The same, with the first line indented as well.
-    pub(super) fn indented(
+    pub(crate) fn indented(
         out: &'a mut String,
         style: Style,
         columns: usize,
@@ -46,13 +46,13 @@ impl<'a> Flow<'a> {
     }
 
     /// What the first line begins with.
-    pub(super) fn start(&mut self, text: &str, paint: Paint) {
+    pub(crate) fn start(&mut self, text: &str, paint: Paint) {
         self.used = width(text);
         self.line.push((paint, text.to_owned()));
     }
 
     /// A piece that is kept together where a line has room for it.
-    pub(super) fn piece(&mut self, text: &str, paint: Paint) {
+    pub(crate) fn piece(&mut self, text: &str, paint: Paint) {
         if width(text) <= self.columns.saturating_sub(self.indent) {
             self.word(text, paint);
         } else {
@@ -61,7 +61,7 @@ impl<'a> Flow<'a> {
     }
 
     /// A text that may be broken at its spaces.
-    pub(super) fn words(&mut self, text: &str, paint: Paint) {
+    pub(crate) fn words(&mut self, text: &str, paint: Paint) {
         text.split_whitespace().for_each(|word| self.word(word, paint));
     }
 
@@ -99,7 +99,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Ends the text and its line.
-    pub(super) fn end(mut self) {
+    pub(crate) fn end(mut self) {
         if !self.fresh {
             self.end_line();
         }

@@ -1,0 +1,14 @@
+//! The report of a matrix: applications under load, with and without a pooler.
+
+mod document;
+mod files;
+mod k6;
+mod locust;
+mod rows;
+mod table;
+
+pub(crate) use files::files;
+pub use k6::summary as k6_summary;
+pub use locust::{history as locust_history, stats as locust_stats};
+pub(crate) use rows::{Row, cases, rows};
+pub(crate) use table::matrix_table;
