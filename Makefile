@@ -12,14 +12,14 @@ help: ## show this
 
 demo: ## build, climb the write ladder on a private PostgreSQL, print the climb (DEMO_DURATION, DEMO_TRIALS)
 	@scripts/install-deps.sh demo
-	cargo build --release --locked
+	cargo build --release --locked -p pinchpoint -p pinchpoint-app-axum -p pinchpoint-app-actix
 	target/release/pinchpoint run ladder --duration $(DEMO_DURATION) --trials $(DEMO_TRIALS)
 
 test: ## format, lint, and run every test against real servers
 	@scripts/install-deps.sh test
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo build --locked -p pinchpoint
+	cargo build --locked -p pinchpoint -p pinchpoint-app-axum -p pinchpoint-app-actix
 	cargo test --workspace --doc --locked --quiet
 	cargo nextest run --workspace --locked
 
@@ -29,4 +29,4 @@ bench: ## the comparisons of BENCHMARKS.md, in one run (BENCH_FLAGS, such as "--
 	python3 bench/run.py $(BENCH_FLAGS)
 
 build: ## the command alone: target/release/pinchpoint
-	cargo build --release --locked
+	cargo build --release --locked -p pinchpoint -p pinchpoint-app-axum -p pinchpoint-app-actix

@@ -42,6 +42,14 @@ has_program() { # has_program <name>...: one of PostgreSQL's directories holds t
     return 1
 }
 
+has_pgbouncer() {
+    command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || [ -x /opt/homebrew/bin/pgbouncer ]
+}
+
+has_venv() {
+    python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null
+}
+
 look() {
     command -v cc >/dev/null || need "a C compiler (cc)" gcc
     # Without the C library's headers a compiler of Debian's is of no use.
@@ -52,6 +60,8 @@ look() {
     case $wanted in
     test)
         command -v openssl >/dev/null || need "openssl, for the tests of TLS" openssl
+        has_pgbouncer || need "PgBouncer, for the tests of the matrix" pgbouncer
+        has_venv || need "Python 3.10 or newer with venv, for the applications of the matrix" python3-venv
         ;;
     bench)
         has_program pgbench || need "pgbench" postgresql-contrib

@@ -54,6 +54,13 @@ pub(crate) fn pinchpoint_with(variable: (&str, &str), arguments: &[&str]) -> Run
     Running::start(command).wait()
 }
 
+/// Runs it with more variables in its environment.
+pub(crate) fn pinchpoint_with_all(variables: &[(&str, &str)], arguments: &[&str]) -> Run {
+    let mut command = command(arguments);
+    command.envs(variables.iter().copied());
+    Running::start(command).wait()
+}
+
 /// Runs it in a directory.
 pub(crate) fn pinchpoint_in(directory: &Path, arguments: &[&str]) -> Run {
     let mut command = command(arguments);

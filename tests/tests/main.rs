@@ -9,6 +9,7 @@ mod help;
 mod input;
 mod ladder;
 mod layers;
+mod matrix;
 mod processes;
 mod readme;
 mod reference;

@@ -5,7 +5,7 @@ use pinchpoint_measure::{
     self as measure, Environment, Factors, Latency, PerRow, PlanFacts, RunResult, RunStatus,
     SCHEMA_VERSION, Trial, TrialStatus, Variant, VariantStatus,
 };
-use pinchpoint_plan::{Experiment, Pace, Rung, WarmUp};
+use pinchpoint_plan::{Experiment, LoadPlan, Pace, Rung, WarmUp};
 
 use crate::clock;
 use crate::resolve::planned_factors;
@@ -16,41 +16,52 @@ pub(crate) fn fresh_seed() -> u64 {
     since.as_nanos() as u64 ^ (u64::from(std::process::id()) << 32)
 }
 
-/// A result with nothing measured yet.
+/// A result of a ladder with nothing measured yet.
 pub(crate) fn blank_result(experiment: &Experiment) -> RunResult {
-    let load = &experiment.load;
+    let plan = blank_plan(&experiment.load, experiment.source.clone());
+    let mut result = blank(&experiment.name, &experiment.description, plan);
+    result.variants = experiment.rungs.iter().map(blank_variant).collect();
+    result
+}
+
+/// A result of any kind with nothing in it.
+pub(crate) fn blank(name: &str, description: &str, plan: PlanFacts) -> RunResult {
     RunResult {
         schema_version: SCHEMA_VERSION,
         pinchpoint_version: env!("CARGO_PKG_VERSION").to_owned(),
-        experiment: experiment.name.clone(),
-        description: experiment.description.clone(),
+        experiment: name.to_owned(),
+        description: description.to_owned(),
         started_at: clock::timestamp(SystemTime::now()),
         finished_at: None,
         status: RunStatus::Running,
         reason: None,
         environment: Environment::default(),
-        plan: PlanFacts {
-            duration_s: load.duration.as_secs_f64(),
-            warmup: match load.warmup {
-                WarmUp::Auto { at_most } => format!("auto, at most {} s", at_most.as_secs_f64()),
-                WarmUp::Fixed(length) => format!("{} s", length.as_secs_f64()),
-            },
-            trials: load.trials,
-            interval_s: load.interval.as_secs_f64(),
-            target_per_s: match &load.pace {
-                Pace::Rate { per_s } => Some(*per_s),
-                Pace::FlatOut | Pace::Stages(_) => None,
-            },
-            seed: load.seed.unwrap_or_else(fresh_seed),
-            load_threads: load.threads.unwrap_or_else(|| {
-                std::thread::available_parallelism().map_or(1, |n| n.get() as u32)
-            }),
-            experiment_file: experiment.source.clone(),
-        },
+        plan,
         knees: Vec::new(),
         sweeps: Vec::new(),
-        variants: experiment.rungs.iter().map(blank_variant).collect(),
+        variants: Vec::new(),
         warnings: Vec::new(),
+    }
+}
+
+/// How a run is set up.
+pub(crate) fn blank_plan(load: &LoadPlan, experiment_file: String) -> PlanFacts {
+    let cores = || std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+    PlanFacts {
+        duration_s: load.duration.as_secs_f64(),
+        warmup: match load.warmup {
+            WarmUp::Auto { at_most } => format!("auto, at most {} s", at_most.as_secs_f64()),
+            WarmUp::Fixed(length) => format!("{} s", length.as_secs_f64()),
+        },
+        trials: load.trials,
+        interval_s: load.interval.as_secs_f64(),
+        target_per_s: match &load.pace {
+            Pace::Rate { per_s } => Some(*per_s),
+            Pace::FlatOut | Pace::Stages(_) => None,
+        },
+        seed: load.seed.unwrap_or_else(fresh_seed),
+        load_threads: load.threads.unwrap_or_else(cores),
+        experiment_file,
     }
 }
 

@@ -11,6 +11,9 @@ mod environment;
 mod error;
 mod figures;
 mod forecast;
+mod http_run;
+mod http_spec;
+mod http_trial;
 mod matrix;
 mod measuring;
 mod options;
@@ -24,6 +27,7 @@ mod sweep;
 mod trial;
 
 pub use error::LabError;
+pub use http_run::{HttpJob, run_http};
 pub use matrix::{BuiltInApp, MatrixOptions, run_matrix};
 pub use options::{Options, Target};
 pub use run::{Finished, run};

@@ -4,7 +4,6 @@ mod bench;
 mod case;
 mod evidence;
 mod facts;
-mod figures;
 mod limit;
 mod options;
 mod readiness;

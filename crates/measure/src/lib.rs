@@ -14,6 +14,7 @@ mod quantity;
 mod result;
 mod stack;
 mod table;
+mod threshold;
 mod trial;
 mod verdict;
 
@@ -32,5 +33,6 @@ pub use result::{
 };
 pub use stack::{EvidenceFigures, PoolerFigures, ProcessFigures, SessionFigures, StackFigures};
 pub use table::{Choice, Column, Generator, Method, SqlType, Table};
+pub use threshold::{Threshold, ThresholdError};
 pub use trial::{Crash, Gate, Interval, Ledger, Pace, PerRow, Trial, TrialStatus, WarmUp};
 pub use verdict::{Elimination, Prediction, Verdict};

@@ -11,6 +11,7 @@ Examples:
   pinchpoint list --show ladder > mine.toml && pinchpoint run mine.toml
   pinchpoint run ladder --dsn postgresql://me@db.example/test
   pinchpoint run frameworks --quick         five web frameworks, with and without PgBouncer
+  pinchpoint http http://127.0.0.1:8000/ -u 100 --duration 30s
   pinchpoint doctor                         what pinchpoint finds on this machine
 
 Exit codes:
@@ -34,6 +35,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run an experiment: one that ships inside (see `list`), or a file of your own.
     Run(RunArgs),
+    /// Load an HTTP server of your own, and sum up as oha, k6 and Locust do.
+    Http(HttpArgs),
     /// List the experiments that ship inside, or print one to start your own from.
     List(ListArgs),
     /// Show what pinchpoint finds on this machine: PostgreSQL, limits, disk.
@@ -134,6 +137,120 @@ pub(crate) struct MatrixArgs {
     /// The PgBouncer to use [default: the one in PATH or a usual place]
     #[arg(long, value_name = "FILE", env = "PINCHPOINT_PGBOUNCER")]
     pub(crate) pgbouncer: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pinchpoint http http://127.0.0.1:8000/ -u 100 --duration 30s
+  pinchpoint http http://127.0.0.1:8000/ --rate 500 --arrivals poisson
+  pinchpoint http http://127.0.0.1:8000/api -d '{\"a\":1}' -H 'Content-Type: application/json'
+  pinchpoint http http://127.0.0.1:8000/ --check-json /status=ok \\
+      --threshold 'http_req_duration: p(95)<200' --threshold 'http_req_failed: rate<0.01'
+
+Thresholds take k6's grammar on http_req_duration, http_req_failed, http_reqs and checks; a missed
+one ends with exit code 99.")]
+pub(crate) struct HttpArgs {
+    /// What to ask for.
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+
+    /// Virtual users, each with one connection; with --rate the most requests at once
+    #[arg(long, short, value_name = "COUNT", default_value_t = 10)]
+    pub(crate) users: u32,
+
+    /// Measured time, such as 500ms, 30s, 2min
+    #[arg(long, short = 't', value_name = "TIME", value_parser = duration, default_value = "10s")]
+    pub(crate) duration: Duration,
+
+    /// Time before that is not measured: `auto` (until steady and every user had an answer) or a time
+    #[arg(long, value_name = "auto|TIME", default_value = "auto")]
+    pub(crate) warmup: String,
+
+    /// Trials, one after the other
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    pub(crate) trials: u32,
+
+    /// Users that start a second [default: all at once]
+    #[arg(long, short = 'r', value_name = "USERS/S", allow_negative_numbers = true)]
+    pub(crate) spawn_rate: Option<f64>,
+
+    /// Pause of a user after each answer [default: none]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) think: Option<Duration>,
+
+    /// Requests a second on a schedule; response time then counts from the intended start
+    /// [default: flat out]
+    #[arg(long, value_name = "REQUESTS/S", allow_negative_numbers = true)]
+    pub(crate) rate: Option<f64>,
+
+    /// Gaps between intended starts under --rate
+    #[arg(long, value_enum, value_name = "SHAPE", default_value_t = Arrivals::Constant)]
+    pub(crate) arrivals: Arrivals,
+
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
+
+    /// A limit in k6's grammar; may be given several times
+    #[arg(long, value_name = "METRIC: EXPRESSION")]
+    pub(crate) threshold: Vec<String>,
+
+    /// Load threads [default: one a core]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) threads: Option<u32>,
+
+    /// Seed of all that is random [default: from the clock]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+
+    /// Directory for the result: result.json, Locust's and k6's files, histograms [default: none]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Print `result.json` to standard output instead of the summary.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Show no progress.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// What is asked, and what an answer must be.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Request and answer")]
+pub(crate) struct RequestArgs {
+    /// Method [default: GET, or POST with --data]
+    #[arg(long, short = 'X', value_name = "METHOD")]
+    pub(crate) method: Option<String>,
+
+    /// Header field; may be given several times
+    #[arg(long, short = 'H', value_name = "NAME: VALUE")]
+    pub(crate) header: Vec<String>,
+
+    /// Body, or @FILE
+    #[arg(long, short = 'd', value_name = "TEXT|@FILE")]
+    pub(crate) data: Option<String>,
+
+    /// An answer that takes longer is a failure
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
+    pub(crate) timeout: Duration,
+
+    /// A status that the answer must have [default: below 400]
+    #[arg(long, value_name = "STATUS")]
+    pub(crate) check_status: Option<u16>,
+
+    /// A JSON pointer at which the body must have something, or this value; may be given several times
+    #[arg(long, value_name = "POINTER[=VALUE]")]
+    pub(crate) check_json: Vec<String>,
+
+    /// A new connection for each request.
+    #[arg(long)]
+    pub(crate) disable_keepalive: bool,
+
+    /// Do not check the server's certificate.
+    #[arg(long)]
+    pub(crate) insecure: bool,
 }
 
 /// How random the gaps between operations are.

@@ -1,5 +1,6 @@
 pub(crate) mod child;
 pub(crate) mod doctor;
+pub(crate) mod http;
 pub(crate) mod list;
 pub(crate) mod matrix;
 pub(crate) mod postgres;

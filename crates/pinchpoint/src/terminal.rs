@@ -1,5 +1,7 @@
 use std::io::{self, IsTerminal, Write};
 
+use pinchpoint_report::Style;
+
 /// Writes to standard output. A reader that has gone away (`| head`) is not an error.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
@@ -24,8 +26,13 @@ pub(crate) fn width() -> usize {
 }
 
 /// Whether standard output takes colour.
-pub(crate) fn colour() -> bool {
+fn colour() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+/// How standard output is to be painted.
+pub(crate) fn style() -> Style {
+    if colour() { Style::Ansi } else { Style::Plain }
 }
 
 /// Whether there is a terminal on standard error for a live view.

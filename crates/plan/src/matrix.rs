@@ -97,6 +97,8 @@ pub struct HttpPlan {
     pub think: Duration,
     /// Whether a user keeps its connection.
     pub keep_alive: bool,
+    /// Whether a server's certificate goes unchecked.
+    pub insecure: bool,
     /// Statements that a right answer takes; absent when they are not to be counted.
     pub statements_per_request: Option<f64>,
 }

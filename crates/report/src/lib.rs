@@ -11,6 +11,7 @@ mod error;
 #[cfg(test)]
 mod fixture;
 mod html;
+mod http;
 mod markdown;
 mod matrix;
 mod plots;
@@ -29,6 +30,8 @@ pub use table::{Style, climb_table};
 pub fn table(result: &RunResult, width: usize, style: Style) -> String {
     if result.is_matrix() {
         matrix::matrix_table(result, width, style)
+    } else if http::is_http(result) {
+        http::summary(result, width, style)
     } else {
         climb_table(result, width, style)
     }
@@ -49,6 +52,9 @@ pub struct File {
 pub fn render(result: &RunResult) -> Result<Vec<File>, ReportError> {
     if result.is_matrix() {
         return matrix::files(result);
+    }
+    if http::is_http(result) {
+        return Ok(http::files(result));
     }
     let document = sections::document(result);
     let plot = plots::ladder(result)?;

@@ -1,17 +1,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinchpoint_http::{HttpDriver, HttpSpec, Tally};
-use pinchpoint_load::{LoadError, LoadSpec, Rest, Session, WarmUpPolicy, WarmedUp, warm_up};
-use pinchpoint_measure::{Event, EvidenceFigures, Limit, StackFigures, Stage, Trial};
+use pinchpoint_http::{HttpDriver, HttpSpec};
+use pinchpoint_load::{LoadError, LoadSpec, Session, WarmUpPolicy, WarmedUp, warm_up};
+use pinchpoint_measure::{Event, EvidenceFigures, Limit, StackFigures, Stage, Threshold, Trial};
 use pinchpoint_plan::{AppPlan, Case, Matrix, Via, WarmUp};
 use pinchpoint_sql::{Connection, Dsn, TlsSetup};
 use pinchpoint_stack::{App, AppOptions, Cancel, PgBouncer, PgBouncerOptions, StackError};
 
 use crate::error::LabError;
+use crate::http_spec;
+use crate::http_trial::{HttpTrial, Seen};
 use crate::matrix::MatrixOptions;
 use crate::matrix::bench::Bench;
 use crate::matrix::readiness::Prepared;
+use crate::matrix::readiness::Readiness;
 use crate::matrix::watch::{Watch, Watched, idle_servers};
 use crate::matrix::{evidence, facts};
 use crate::measuring::{Measured, Measuring, Sight};
@@ -27,20 +30,10 @@ pub(crate) struct CaseRun<'a> {
     pub(crate) number: u32,
     pub(crate) seed: u64,
     pub(crate) log: std::fs::File,
+    pub(crate) thresholds: &'a [Threshold],
     pub(crate) cancel: &'a Cancel,
     /// Seconds that the rest of the run takes after this trial, as far as known.
     pub(crate) left_after_s: f64,
-}
-
-/// What a trial gave, before it is judged.
-pub(crate) struct Seen {
-    pub(crate) warmed: WarmedUp,
-    pub(crate) measured: Measured,
-    pub(crate) rest: Rest,
-    pub(crate) tally: Tally,
-    pub(crate) opened: u64,
-    pub(crate) stack: StackFigures,
-    pub(crate) threads: usize,
 }
 
 /// A trial, and what the processes left behind for people.
@@ -67,6 +60,19 @@ impl CaseRun<'_> {
         &self.matrix.apps[self.case.app]
     }
 
+    /// What the trial is to be.
+    fn trial(&self) -> HttpTrial<'_> {
+        let readiness = Readiness::Ready(self.prepared.clone());
+        HttpTrial {
+            http: &self.matrix.http,
+            load: &self.matrix.load,
+            users: self.case.users,
+            number: self.number,
+            factors: facts::factors(self.case, self.app(), Some(&readiness)),
+            thresholds: self.thresholds,
+        }
+    }
+
     /// Runs the trial. What concerns this case only is in its status; an error ends the run.
     pub(crate) async fn run(mut self, tell: &mut dyn FnMut(&Event)) -> Result<Ended, LabError> {
         self.progress(Stage::Prepare, tell);
@@ -74,11 +80,11 @@ impl CaseRun<'_> {
         let mut stack = match self.start() {
             Ok(stack) => stack,
             Err(error) if error.is_cancelled() => return Err(LabError::Interrupted),
-            Err(error) => return Ok(Self::ended(self.failed(&error.to_string()), None)),
+            Err(error) => return Ok(Self::ended(self.trial().failed(&error.to_string()), None)),
         };
         let mut console = self.console(stack.pooler.as_ref()).await?;
         self.fill_pool(console.as_mut()).await;
-        let spec = facts::http_spec(&self.matrix.http, &stack.url)?;
+        let spec = http_spec::http_spec(&self.matrix.http, &stack.url)?;
         let outcome = match self.load(&mut stack, console, &spec, tell).await {
             Ok(seen) => Ok(seen),
             // Threads that cannot be had, connections that cannot be opened.
@@ -86,13 +92,16 @@ impl CaseRun<'_> {
             Err(error) => return Err(error),
         };
         let trial = match outcome {
-            Err(reason) => self.failed(&reason),
+            Err(reason) => self.trial().failed(&reason),
             Ok(mut seen) => {
                 let healthy = seen.measured.server_died.is_none() && !seen.measured.cancelled;
                 if healthy && self.number == 1 {
-                    seen.stack.evidence = self.evidence(&spec).await?;
+                    let evidence = self.evidence(&spec).await?;
+                    if let Some(stack) = &mut seen.stack {
+                        stack.evidence = evidence;
+                    }
                 }
-                self.trial(seen)
+                self.trial().judge(seen)
             }
         };
         Ok(Self::ended(trial, Some(&stack)))
@@ -245,7 +254,8 @@ impl CaseRun<'_> {
         let rest = session.settle(settle_grace(self.cancel)).await?;
         let opened = driver.tally().opened;
         session.close().await;
-        let stack = StackFigures { processes, sessions: Some(sessions), pooler, evidence: None };
+        let stack =
+            Some(StackFigures { processes, sessions: Some(sessions), pooler, evidence: None });
         let tally = after.since(&before);
         Ok(Seen { warmed, measured, rest, tally, opened, stack, threads })
     }

@@ -3,8 +3,8 @@ use std::time::{Instant, SystemTime};
 
 use pinchpoint_dataset::{Blog, BlogSize, Seeded};
 use pinchpoint_measure::{
-    Dataset, Event, Limit, RunResult, RunStatus, RungPlan, Sink, Software, Trial, TrialStatus,
-    VariantStatus,
+    Dataset, Event, Limit, RunResult, RunStatus, RungPlan, Sink, Software, Threshold, Trial,
+    TrialStatus, VariantStatus,
 };
 use pinchpoint_observe::CpuSampler;
 use pinchpoint_plan::{Case, Matrix, Via, WarmUp};
@@ -53,6 +53,7 @@ pub fn run_matrix(
         sink,
         cancel,
         result,
+        thresholds: matrix.thresholds.iter().filter_map(|t| t.parse().ok()).collect(),
         readiness: BTreeMap::new(),
         steal,
         spent: (0.0, 0),
@@ -85,6 +86,7 @@ pub(crate) struct MatrixRun<'a> {
     sink: &'a mut dyn Sink,
     cancel: &'a Cancel,
     pub(crate) result: RunResult,
+    thresholds: Vec<Threshold>,
     pub(crate) readiness: BTreeMap<usize, Readiness>,
     steal: CpuSampler,
     /// Seconds that trials took beyond their measured part, and how many trials.
@@ -250,6 +252,7 @@ impl MatrixRun<'_> {
             number,
             seed,
             log,
+            thresholds: &self.thresholds,
             cancel: self.cancel,
             left_after_s: self.left_after_s(at, number),
         };

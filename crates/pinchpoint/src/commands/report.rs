@@ -4,11 +4,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use pinchpoint_measure::{ExitCode, RunResult};
-use pinchpoint_report::{Style, table};
+use pinchpoint_report::table;
 
 use crate::cli::ReportArgs;
 use crate::failure::Failure;
-use crate::terminal::{colour, print, width};
+use crate::terminal::{print, style, width};
 
 pub(crate) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
     let path = args.directory.join("result.json");
@@ -19,8 +19,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
     let result = RunResult::from_json(&text)
         .map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
     let written = write(&result, &args.directory)?;
-    let style = if colour() { Style::Ansi } else { Style::Plain };
-    let mut text = table(&result, width(), style);
+    let mut text = table(&result, width(), style());
     text.push_str("\nwritten\n");
     for file in written {
         text.push_str(&format!("  {}\n", args.directory.join(file).display()));

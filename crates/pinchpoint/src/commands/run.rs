@@ -3,9 +3,8 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use pinchpoint_lab::{Finished, Options, Target};
-use pinchpoint_measure::{ExitCode, RunStatus, Sink, VariantStatus};
+use pinchpoint_measure::{ExitCode, RunResult, RunStatus, Sink, VariantStatus};
 use pinchpoint_plan::{BUILT_IN, Overrides, Plan, WarmUpChoice};
-use pinchpoint_report::Style;
 use pinchpoint_stack::{Cancel, Helper, SearchInput, find_postgres};
 
 use crate::cli::{Arrivals, RunArgs, SearchArgs};
@@ -150,8 +149,8 @@ pub(crate) fn show(finished: &Finished, json: bool) -> Result<(), Failure> {
         terminal::print(&text)?;
         return Ok(());
     }
-    let style = if terminal::colour() { Style::Ansi } else { Style::Plain };
-    terminal::print(&pinchpoint_report::table(&finished.result, terminal::width(), style))?;
+    let table = pinchpoint_report::table(&finished.result, terminal::width(), terminal::style());
+    terminal::print(&table)?;
     let report = finished.directory.join("report.html");
     terminal::print(&format!(
         "\nresult  {}\nreport  {}\n",
@@ -182,6 +181,13 @@ pub(crate) fn conclude(finished: Finished) -> Result<ExitCode, Failure> {
     Ok(match finished.result.status {
         RunStatus::Interrupted => ExitCode::Interrupted,
         RunStatus::Failed | RunStatus::Running => ExitCode::RunFailed,
+        RunStatus::Complete if missed(&finished.result) => ExitCode::ThresholdMissed,
         RunStatus::Complete => ExitCode::Ok,
     })
+}
+
+/// Whether a threshold was missed somewhere.
+pub(crate) fn missed(result: &RunResult) -> bool {
+    let mut thresholds = result.variants.iter().flat_map(|v| &v.trials).flat_map(|t| &t.thresholds);
+    thresholds.any(|t| !t.passed)
 }

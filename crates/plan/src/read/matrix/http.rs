@@ -52,6 +52,7 @@ pub(crate) fn read(fields: &Fields<'_, '_>, requests: Vec<RequestPlan>) -> Optio
         spawn_per_s,
         think: think?,
         keep_alive: keep_alive?,
+        insecure: false,
         statements_per_request,
     })
 }

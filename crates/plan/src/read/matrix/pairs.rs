@@ -1,5 +1,6 @@
 //! Tables of names and texts: environments, headers, settings, thresholds.
 
+use pinchpoint_measure::Threshold;
 use toml::de::DeValue;
 
 use crate::fields::{Fields, Value};
@@ -109,7 +110,13 @@ pub(crate) fn thresholds(sink: &Sink, found: &Value<'_>) -> Vec<String> {
         let list = expressions.get_ref().as_array().map_or(one, |list| &list[..]);
         for expression in list {
             match expression.get_ref().as_str() {
-                Some(text) => all.push(format!("{name}: {text}")),
+                Some(text) => {
+                    let whole = format!("{name}: {text}");
+                    match whole.parse::<Threshold>() {
+                        Ok(_) => all.push(whole),
+                        Err(error) => sink.report(&expression.span(), error.to_string()),
+                    }
+                }
                 None => {
                     let message = format!("a threshold cannot be {}", value::describe(expression));
                     sink.report_with(&expression.span(), message, "such as `\"p(95)<200\"`");

@@ -1,17 +1,18 @@
 use std::collections::BTreeMap;
 
+use pinchpoint_diagnose::CaseLoad;
 use pinchpoint_http::Tally;
-use pinchpoint_load::Histograms;
+use pinchpoint_load::{Histograms, Rest, WarmedUp};
 use pinchpoint_measure::{
-    Census, CheckFigures, Endpoint, HttpFigures, PHASES, Pace, PerRow, Phase, Trial, TrialStatus,
-    WarmUp,
+    Census, CheckFigures, Endpoint, Factors, HttpFigures, PHASES, Pace, PerRow, Phase,
+    StackFigures, Threshold, Trial, TrialStatus, WarmUp,
 };
 use pinchpoint_plan::{self as plan, HttpPlan, LoadPlan, RequestPlan};
 
 use crate::blank::blank_trial;
 use crate::clock;
-use crate::matrix::case::{CaseRun, Seen};
-use crate::matrix::facts;
+use crate::http_spec;
+use crate::measuring::Measured;
 
 /// Percentiles beyond the usual ones, for Locust's files.
 const PERCENTILES: [(&str, f64); 7] = [
@@ -24,7 +25,28 @@ const PERCENTILES: [(&str, f64); 7] = [
     ("p100", 1.0),
 ];
 
-impl CaseRun<'_> {
+/// What a trial of HTTP load was to be.
+pub(crate) struct HttpTrial<'a> {
+    pub(crate) http: &'a HttpPlan,
+    pub(crate) load: &'a LoadPlan,
+    pub(crate) users: u32,
+    pub(crate) number: u32,
+    pub(crate) factors: Factors,
+    pub(crate) thresholds: &'a [Threshold],
+}
+
+/// What a trial gave, before it is judged.
+pub(crate) struct Seen {
+    pub(crate) warmed: WarmedUp,
+    pub(crate) measured: Measured,
+    pub(crate) rest: Rest,
+    pub(crate) tally: Tally,
+    pub(crate) opened: u64,
+    pub(crate) stack: Option<StackFigures>,
+    pub(crate) threads: usize,
+}
+
+impl HttpTrial<'_> {
     /// A trial that gave no figures.
     pub(crate) fn failed(&self, reason: &str) -> Trial {
         let mut trial = self.blank();
@@ -34,28 +56,28 @@ impl CaseRun<'_> {
     }
 
     fn blank(&self) -> Trial {
-        let app = &self.matrix.apps[self.case.app];
-        let readiness = crate::matrix::readiness::Readiness::Ready(self.prepared.clone());
-        let factors = facts::factors(self.case, app, Some(&readiness));
-        blank_trial(self.number, factors, pace(&self.matrix.load))
+        blank_trial(self.number, self.factors.clone(), pace(self.load))
     }
 
     /// A trial's figures, judged.
-    pub(crate) fn trial(&self, seen: Seen) -> Trial {
+    pub(crate) fn judge(&self, seen: Seen) -> Trial {
         let mut trial = self.figures(&seen);
-        trial.warm_up = warm_up(&seen, self.matrix.load.warmup);
+        trial.warm_up = warm_up(&seen, self.load.warmup);
         (trial.status, trial.reason) = judge(&trial, &seen);
-        trial.http = Some(http_figures(&self.matrix.http, &trial, &seen));
-        trial.gates = pinchpoint_diagnose::case_gates(
-            &trial,
-            &pinchpoint_diagnose::CaseLoad {
-                users: self.case.users,
-                think_s: self.matrix.http.think.as_secs_f64(),
-                threads: seen.threads as u32,
-            },
-            &seen.stack,
-        );
-        trial.stack = Some(seen.stack);
+        trial.http = Some(http_figures(self.http, &trial, &seen));
+        let load = CaseLoad {
+            users: self.users,
+            think_s: self.http.think.as_secs_f64(),
+            threads: seen.threads as u32,
+        };
+        let none = StackFigures::default();
+        let stack = seen.stack.as_ref().unwrap_or(&none);
+        trial.gates = pinchpoint_diagnose::case_gates(&trial, &load, stack);
+        trial.stack = seen.stack;
+        // What was stopped half-way has not shown what it would have shown.
+        if trial.status != TrialStatus::Interrupted {
+            trial.thresholds = self.thresholds.iter().map(|t| t.judge(&trial)).collect();
+        }
         trial
     }
 
@@ -219,7 +241,7 @@ fn checks(requests: &[RequestPlan], tally: &Tally) -> Vec<CheckFigures> {
     let mut figures = Vec::new();
     for (request, counts) in requests.iter().zip(&tally.endpoints) {
         for (plan, [passed, failed]) in request.checks.iter().zip(&counts.checks) {
-            let text = match facts::check(plan) {
+            let text = match http_spec::check(plan) {
                 Ok(check) => check.to_string(),
                 Err(reason) => reason,
             };

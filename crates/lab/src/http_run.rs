@@ -1,0 +1,275 @@
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use pinchpoint_http::HttpDriver;
+use pinchpoint_load::{LoadSpec, Session, WarmUpPolicy, WarmedUp, warm_up};
+use pinchpoint_measure::{
+    Event, Factors, RunResult, RunStatus, RungPlan, Sink, Stage, Threshold, TrialStatus, Variant,
+    VariantStatus,
+};
+use pinchpoint_observe::CpuSampler;
+use pinchpoint_plan::{HttpPlan, LoadPlan, Pace, WarmUp};
+use pinchpoint_stack::Cancel;
+use serde_json::json;
+
+use crate::blank::blank_plan;
+use crate::directory::ResultDirectory;
+use crate::error::LabError;
+use crate::http_trial::{HttpTrial, Seen};
+use crate::measuring::{Measured, Measuring, Sight};
+use crate::run::Finished;
+use crate::rung_load::{cancelled, schedule_of, settle_grace};
+use crate::{clock, environment, http_spec, summary};
+
+/// Load on one server that somebody else runs.
+#[derive(Debug, Clone)]
+pub struct HttpJob {
+    /// Where it is; the requests have their own paths.
+    pub url: String,
+    /// What is asked of it.
+    pub http: HttpPlan,
+    /// How long, how often, how fast.
+    pub load: LoadPlan,
+    /// Virtual users.
+    pub users: u32,
+    /// Limits that the figures must keep.
+    pub thresholds: Vec<Threshold>,
+    /// The result directory; a result is kept in memory alone when absent.
+    pub directory: Option<PathBuf>,
+}
+
+const NAME: &str = "http";
+
+/// Loads a server. An error means that nothing was sent; later failures are in [`Finished`].
+pub fn run_http(job: &HttpJob, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Finished, LabError> {
+    let spec = http_spec::http_spec(&job.http, &job.url)?;
+    let driver = Arc::new(HttpDriver::new(&spec).map_err(|e| LabError::Unsuitable(e.to_string()))?);
+    let directory = match &job.directory {
+        Some(path) => Some(ResultDirectory::create(Some(path), NAME)?),
+        None => None,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(LabError::Runtime)?;
+    let mut run = HttpRun { job, driver, directory, sink, cancel, result: blank(job) };
+    let mut steal = CpuSampler::new();
+    steal.sample();
+    let error = runtime.block_on(run.go()).err();
+    run.result.environment.steal_share = steal.sample().map(|cpu| cpu.steal_share);
+    run.finish(error)
+}
+
+struct HttpRun<'a> {
+    job: &'a HttpJob,
+    driver: Arc<HttpDriver>,
+    directory: Option<ResultDirectory>,
+    sink: &'a mut dyn Sink,
+    cancel: &'a Cancel,
+    result: RunResult,
+}
+
+/// A result with nothing measured yet.
+fn blank(job: &HttpJob) -> RunResult {
+    let factors = Factors::from([
+        ("url".to_owned(), json!(job.url)),
+        ("users".to_owned(), json!(job.users)),
+        ("keep_alive".to_owned(), json!(job.http.keep_alive)),
+    ]);
+    let plan = blank_plan(&job.load, String::new());
+    let mut result = crate::blank::blank(NAME, &format!("Load on {}", job.url), plan);
+    result.environment = environment::of_machine(None);
+    result.variants.push(Variant {
+        name: NAME.to_owned(),
+        title: job.url.clone(),
+        factors,
+        status: VariantStatus::Pending,
+        reason: None,
+        trials: Vec::new(),
+        summary: None,
+        verdict: None,
+        prediction: None,
+    });
+    result
+}
+
+impl HttpRun<'_> {
+    async fn go(&mut self) -> Result<(), LabError> {
+        let load = &self.job.load;
+        let each = load.duration.as_secs_f64();
+        let directory = self.directory.as_ref().map(|d| d.path().display().to_string());
+        self.tell(&Event::RunStarted {
+            experiment: NAME.to_owned(),
+            rungs: vec![RungPlan { name: NAME.to_owned(), title: self.job.url.clone() }],
+            trials: load.trials,
+            expected_s: f64::from(load.trials) * (each + 1.0),
+            directory: directory.unwrap_or_else(|| "memory (give --out to keep it)".to_owned()),
+            cases: true,
+        });
+        for number in 1..=load.trials {
+            if self.cancel.is_cancelled() {
+                return Err(LabError::Interrupted);
+            }
+            self.trial(number).await?;
+        }
+        Ok(())
+    }
+
+    async fn trial(&mut self, number: u32) -> Result<(), LabError> {
+        let job = self.job;
+        let factors = self.result.variants[0].factors.clone();
+        self.tell(&Event::TrialStarted {
+            variant: NAME.to_owned(),
+            trial: number,
+            trials: job.load.trials,
+            factors: factors.clone(),
+        });
+        let load = self.spec(number);
+        let opened_before = self.driver.tally().opened;
+        let mut session = tokio::select! {
+            session = Session::open(self.driver.clone(), &load) => session?,
+            () = cancelled(self.cancel) => return Err(LabError::Interrupted),
+        };
+        session.start();
+        let warmed = self.warm_up(&session, number).await;
+        let before = self.driver.tally();
+        let measured = self.measure(&mut session, number).await?;
+        let tally = self.driver.tally().since(&before);
+        let rest = session.settle(settle_grace(self.cancel).min(job.http.timeout)).await?;
+        let opened = self.driver.tally().opened - opened_before;
+        session.close().await;
+        let threads = load.threads;
+        let trial = HttpTrial {
+            http: &job.http,
+            load: &job.load,
+            users: job.users,
+            number,
+            factors,
+            thresholds: &job.thresholds,
+        }
+        .judge(Seen { warmed, measured, rest, tally, opened, stack: None, threads });
+        let interrupted = trial.status == TrialStatus::Interrupted;
+        let variant = &mut self.result.variants[0];
+        variant.trials.push(trial.clone());
+        summary::update(variant);
+        self.tell(&Event::TrialEnded { variant: NAME.to_owned(), trial: Box::new(trial) });
+        if interrupted { Err(LabError::Interrupted) } else { Ok(()) }
+    }
+
+    fn spec(&self, number: u32) -> LoadSpec {
+        let job = self.job;
+        let seed = self.result.plan.seed.wrapping_add(u64::from(number) << 32);
+        let users = job.users as usize;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        LoadSpec {
+            users,
+            threads: job.load.threads.map_or(cores, |n| n as usize).min(users).max(1),
+            schedule: schedule_of(&job.load, 1, seed),
+            seed,
+            spawn_per_s: job.http.spawn_per_s,
+            think: job.http.think,
+            labels: job.http.requests.len(),
+            keep_acks: false,
+        }
+    }
+
+    async fn measure(&mut self, session: &mut Session, number: u32) -> Result<Measured, LabError> {
+        let load = &self.job.load;
+        let log = match &self.directory {
+            Some(directory) => directory.histogram_log(NAME, number)?,
+            None => File::options()
+                .write(true)
+                .open("/dev/null")
+                .map_err(|source| LabError::Directory { path: "/dev/null".into(), source })?,
+        };
+        let (sink, directory) = (&mut *self.sink, &mut self.directory);
+        let mut tell = |event: Event| {
+            if let Some(directory) = directory.as_mut() {
+                directory.keep_event(&event);
+            }
+            sink.event(&event);
+        };
+        let total_s = load.duration.as_secs_f64();
+        let left = f64::from(load.trials - number) * total_s;
+        let measuring = Measuring {
+            duration: load.duration,
+            interval: load.interval,
+            cancel: self.cancel,
+            obituary: &mut || None,
+            log,
+        };
+        measuring
+            .run(session, |sight| match sight {
+                Sight::Tick { elapsed, rows_per_s, p95_ms, failed } => tell(Event::Progress {
+                    variant: NAME.to_owned(),
+                    trial: number,
+                    stage: Stage::Measure,
+                    elapsed_s: elapsed.as_secs_f64(),
+                    total_s,
+                    tps: rows_per_s,
+                    p95_ms,
+                    errors: failed,
+                    run_left_s: left + (total_s - elapsed.as_secs_f64()).max(0.0),
+                }),
+                Sight::Interval(interval) => tell(Event::Interval {
+                    variant: NAME.to_owned(),
+                    trial: number,
+                    interval: interval.clone(),
+                }),
+            })
+            .await
+    }
+
+    async fn warm_up(&mut self, session: &Session, number: u32) -> WarmedUp {
+        let policy = match (&self.job.load.pace, self.job.load.warmup) {
+            // Stages are a story with a beginning; a warm-up would tell it ahead of time.
+            (Pace::Stages(_), _) => WarmUpPolicy::Fixed(Duration::ZERO),
+            (_, WarmUp::Auto { at_most }) => {
+                WarmUpPolicy::Auto { at_most, operations: self.job.users.into() }
+            }
+            (_, WarmUp::Fixed(length)) => WarmUpPolicy::Fixed(length),
+        };
+        let left = self.job.load.duration.as_secs_f64();
+        let (sink, cancel) = (&mut *self.sink, self.cancel);
+        warm_up(session, policy, |tick| {
+            sink.event(&Event::Progress {
+                variant: NAME.to_owned(),
+                trial: number,
+                stage: Stage::WarmUp,
+                elapsed_s: tick.elapsed.as_secs_f64(),
+                total_s: tick.at_most.as_secs_f64(),
+                tps: tick.rows_per_s,
+                p95_ms: None,
+                errors: tick.failed,
+                run_left_s: left,
+            });
+            !cancel.is_cancelled()
+        })
+        .await
+    }
+
+    fn tell(&mut self, event: &Event) {
+        if let Some(directory) = &mut self.directory {
+            directory.keep_event(event);
+        }
+        self.sink.event(event);
+    }
+
+    fn finish(mut self, error: Option<LabError>) -> Result<Finished, LabError> {
+        self.result.status = match &error {
+            None => RunStatus::Complete,
+            Some(LabError::Interrupted) => RunStatus::Interrupted,
+            Some(_) => RunStatus::Failed,
+        };
+        self.result.reason = error.as_ref().map(ToString::to_string);
+        self.result.finished_at = Some(clock::timestamp(SystemTime::now()));
+        if let Some(directory) = &self.directory {
+            directory.write_result(&self.result)?;
+        }
+        self.tell(&Event::RunEnded { status: self.result.status });
+        let directory = self.directory.map(|d| d.path().to_owned()).unwrap_or_default();
+        Ok(Finished { directory, result: self.result, error })
+    }
+}

@@ -1,0 +1,285 @@
+//! A matrix of real applications behind a real PgBouncer, and what may go wrong in one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pinchpoint_measure::{RunResult, RunStatus, Trial, Variant, VariantStatus};
+use pinchpoint_plan::BuiltIn;
+use rustix::process::Signal;
+
+use crate::command::{Run, Running, pinchpoint, pinchpoint_with};
+use crate::processes::{assert_nothing_left, signal, until};
+
+/// The experiment that ships inside, on a small blog, with these changes.
+fn experiment(directory: &Path, changes: &[(&str, &str)]) -> PathBuf {
+    let mut text = BuiltIn::find("frameworks").expect("it ships").text.to_owned();
+    let small = [("users = 10000\n", "users = 200\n"), ("posts = 50000", "posts = 1000"), ("comments = 100000", "comments = 3000")];
+    for (from, to) in small.iter().chain(changes) {
+        assert!(text.contains(from), "{from}");
+        text = text.replace(from, to);
+    }
+    let file = directory.join("matrix.toml");
+    fs::write(&file, text).expect("the file is written");
+    file
+}
+
+fn result(directory: &Path) -> RunResult {
+    let text = fs::read_to_string(directory.join("result.json")).expect("a result");
+    RunResult::from_json(&text).expect("a valid result")
+}
+
+/// Runs an experiment with a result directory of its own.
+fn run(directory: &Path, file: &Path, options: &[&str]) -> (Run, RunResult) {
+    let out = directory.join("result");
+    let (file, out_text) = (file.display().to_string(), out.display().to_string());
+    let mut arguments = vec!["run", &file, "--out", &out_text];
+    arguments.extend(options);
+    let run = pinchpoint(&arguments);
+    assert!(out.join("result.json").is_file(), "{}", run.stderr);
+    let result = result(&out);
+    assert_nothing_left(run.pid);
+    (run, result)
+}
+
+const SHORT: [&str; 4] = ["--duration", "1s", "--warmup", "300ms"];
+
+fn only(options: &[&'static str]) -> Vec<&'static str> {
+    let mut all = SHORT.to_vec();
+    all.extend(["--trials", "1"]);
+    for option in options {
+        all.extend(["--only", option]);
+    }
+    all
+}
+
+fn trial(variant: &Variant) -> &Trial {
+    variant.trials.first().unwrap_or_else(|| panic!("{}: {:?}", variant.name, variant.reason))
+}
+
+#[test]
+fn a_python_and_a_rust_application_run_with_and_without_pgbouncer() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = experiment(directory.path(), &[]);
+    let options = only(&["app=flask,axum", "users=5", "waterfall=none"]);
+    let (run, result) = run(directory.path(), &file, &options);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(result.status, RunStatus::Complete);
+    assert_eq!(result.variants.len(), 4);
+    for variant in &result.variants {
+        assert_eq!(variant.status, VariantStatus::Ok, "{}: {:?}", variant.name, variant.reason);
+        let trial = trial(variant);
+        assert!(trial.succeeded > 20 && trial.failed == 0, "{trial:?}");
+        let stack = trial.stack.as_ref().expect("the stack was watched");
+        let evidence = stack.evidence.as_ref().expect("statements were counted");
+        assert_eq!(evidence.statements, evidence.requests * 2, "{}: {evidence:?}", variant.name);
+        let sessions = stack.sessions.as_ref().expect("sessions were counted");
+        assert!(sessions.most >= 1 && sessions.samples > 3, "{sessions:?}");
+        let pooled = variant.factors["connection"] == "pgbouncer";
+        assert_eq!(stack.pooler.is_some(), pooled);
+        if let Some(pooler) = &stack.pooler {
+            let transactions = pooler.total("total_xact_count").expect("a total");
+            assert!(transactions >= trial.succeeded, "{transactions} {}", trial.succeeded);
+        }
+        let gates: Vec<&str> = trial.gates.iter().map(|g| g.name.as_str()).collect();
+        for gate in ["littles-law", "generator-headroom", "answers", "statements", "restarts"] {
+            assert!(gates.contains(&gate), "{gate} of {gates:?}");
+        }
+    }
+    let flask = &result.variants[2];
+    assert!(flask.factors["driver"].as_str().expect("a text").contains("psycopg 3."), "{flask:?}");
+    let out = directory.path().join("result");
+    for path in [
+        "summary_report.md",
+        "report.html",
+        "plots/rps_comparison.png",
+        "plots/p95_latency_comparison.png",
+        "cases/axum-direct-5/requests_stats.csv",
+        "cases/axum-direct-5/requests_stats_history.csv",
+        "cases/axum-direct-5/summary.json",
+        "cases/axum-direct-5/metrics.csv",
+        "histograms/axum-direct-5-1.hlog",
+    ] {
+        assert!(out.join(path).is_file(), "{path}");
+    }
+}
+
+/// The same post, whichever application answers and whichever way it reaches the database.
+#[test]
+fn every_application_gives_the_same_answer() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let expected = include_str!("answer.json").trim().replace('\'', "\\u0027");
+    let check = format!("{{ json = \"\", equals = '{expected}' }},\n    {{ status = 200 }},");
+    let file = experiment(
+        directory.path(),
+        &[
+            ("path = \"/benchmark/db-test\"", "path = \"/benchmark/db-test?id=7\""),
+            ("    { status = 200 },", &format!("    {check}")),
+        ],
+    );
+    let (run, result) = run(directory.path(), &file, &only(&["users=10", "waterfall=none"]));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(result.variants.len(), 10);
+    for variant in &result.variants {
+        let trial = trial(variant);
+        assert!(trial.succeeded > 0 && trial.failed == 0, "{}: {:?}", variant.name, trial.errors);
+    }
+}
+
+#[test]
+fn an_application_that_does_not_start_is_a_row_and_the_matrix_goes_on() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = experiment(
+        directory.path(),
+        &[("command = [\"pinchpoint-app-actix\"]", "command = [\"sh\", \"-c\", \"echo no luck; exit 3\"]")],
+    );
+    let options = only(&["app=axum,actix", "users=10", "connection=direct", "waterfall=none"]);
+    let (run, result) = run(directory.path(), &file, &options);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(result.variants[0].status, VariantStatus::Ok);
+    assert_eq!(result.variants[1].status, VariantStatus::Failed);
+    let reason = result.variants[1].reason.as_deref().expect("a reason");
+    assert!(reason.contains("no luck") && reason.contains("3"), "{reason}");
+    assert!(run.stdout.contains("failed:"), "{}", run.stdout);
+}
+
+#[test]
+fn packages_that_cannot_be_installed_are_a_reason_and_not_the_end() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let cache = directory.path().join("cache");
+    let file = experiment(directory.path(), &[]);
+    let out = directory.path().join("result");
+    let (file, out_text) = (file.display().to_string(), out.display().to_string());
+    let mut arguments = vec!["run", &file, "--out", &out_text];
+    let options = only(&["app=axum,flask", "users=10", "connection=direct", "waterfall=none"]);
+    arguments.extend(options);
+    // Neither a cache of wheels nor an index that answers.
+    let conf = directory.path().join("pip.conf");
+    fs::write(&conf, "[global]\nindex-url = http://127.0.0.1:9/\nno-cache-dir = true\nretries = 0\n")
+        .expect("written");
+    let cache_text = cache.display().to_string();
+    let run = crate::command::pinchpoint_with_all(
+        &[("PIP_CONFIG_FILE", conf.display().to_string().as_str()), ("PINCHPOINT_CACHE", &cache_text)],
+        &arguments,
+    );
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let result = result(&out);
+    assert_eq!(result.variants[0].status, VariantStatus::Ok);
+    assert_eq!(result.variants[1].status, VariantStatus::Skipped);
+    let reason = result.variants[1].reason.as_deref().expect("a reason");
+    assert!(reason.contains("pip install") && reason.contains("flask"), "{reason}");
+}
+
+/// The first process of this name below the command.
+fn process(pid: u32, name: &str) -> u32 {
+    until(name, || {
+        crate::processes::processes(pid)
+            .into_iter()
+            .filter_map(|line| {
+                let (pid, command) = line.split_once(' ')?;
+                (command.contains(name) && !command.contains("__exec")).then(|| pid.parse().ok())?
+            })
+            .next()
+    })
+}
+
+#[test]
+fn a_pooler_killed_in_mid_case_fails_that_case_only() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = experiment(directory.path(), &[]);
+    let out = directory.path().join("result");
+    let (file, out_text) = (file.display().to_string(), out.display().to_string());
+    let mut running = Running::spawn(&[
+        "run", &file, "--out", &out_text, "--duration", "3s", "--warmup", "300ms", "--trials", "1",
+        "--only", "app=axum,actix", "--only", "users=10", "--only", "connection=pgbouncer",
+        "--only", "waterfall=none",
+    ]);
+    let pooler = process(running.pid(), "pgbouncer.ini");
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    signal(pooler, Signal::KILL);
+    running.wait_for("actix-pgbouncer-10 trial 1/1");
+    let run = running.wait();
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let result = result(&out);
+    assert_eq!(result.variants[0].status, VariantStatus::Failed);
+    let reason = result.variants[0].reason.as_deref().expect("a reason");
+    assert!(reason.contains("PgBouncer ended by itself"), "{reason}");
+    assert_eq!(result.variants[1].status, VariantStatus::Ok);
+    assert_nothing_left(run.pid);
+}
+
+#[test]
+fn an_interrupted_matrix_is_readable_and_can_be_resumed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = experiment(directory.path(), &[]);
+    let out = directory.path().join("result");
+    let (file, out_text) = (file.display().to_string(), out.display().to_string());
+    let same = [
+        "--duration", "1s", "--warmup", "300ms", "--trials", "1", "--only", "app=axum,actix",
+        "--only", "users=10,20", "--only", "connection=direct", "--only", "waterfall=none",
+    ];
+    let mut arguments = vec!["run", &file, "--out", &out_text];
+    arguments.extend(same);
+    let mut running = Running::spawn(&arguments);
+    running.wait_for("axum-direct-10 trial 1/1");
+    signal(running.pid(), Signal::INT);
+    let run = running.wait();
+    assert_eq!(run.code, Some(130), "{}", run.stderr);
+    assert_nothing_left(run.pid);
+    let partial = result(&out);
+    assert_eq!(partial.status, RunStatus::Interrupted);
+    let first = trial(&partial.variants[0]).clone();
+    assert!(run.stdout.contains("interrupted"), "{}", run.stdout);
+
+    let mut arguments = vec!["run", &file, "--resume", &out_text];
+    arguments.extend(same);
+    let run = pinchpoint(&arguments);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let whole = result(&out);
+    assert_eq!(whole.status, RunStatus::Complete);
+    assert_eq!(trial(&whole.variants[0]), &first, "what was measured stays");
+    assert!(whole.variants.iter().all(|v| v.status == VariantStatus::Ok));
+}
+
+#[test]
+fn too_many_connections_are_counted_and_not_the_end() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = experiment(
+        directory.path(),
+        &[("max_connections = 100 ", "max_connections = 12 "), ("pool = \"4 a core\"", "pool = \"40\"\nenv = { DB_POOL_SIZE = 40 }")],
+    );
+    let options = only(&["app=actix", "users=100", "connection=direct", "waterfall=none"]);
+    let (run, result) = run(directory.path(), &file, &options);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let trial = trial(&result.variants[0]);
+    assert!(trial.succeeded > 0 && trial.failed > 0, "{} {}", trial.succeeded, trial.failed);
+    assert!(trial.errors.contains_key("status 503"), "{:?}", trial.errors);
+    let verdict = result.variants[0].verdict.as_ref().expect("a verdict");
+    assert_eq!(verdict.bottleneck, "failures");
+}
+
+#[test]
+fn a_machine_without_pgbouncer_runs_what_it_can() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = experiment(directory.path(), &[]);
+    let out = directory.path().join("result");
+    let (file, out_text) = (file.display().to_string(), out.display().to_string());
+    let mut arguments = vec!["run", &file, "--out", &out_text];
+    arguments.extend(only(&["app=axum", "users=10", "waterfall=none"]));
+    let run = pinchpoint_with(("PINCHPOINT_PGBOUNCER", "/nowhere/pgbouncer"), &arguments);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let result = result(&out);
+    assert_eq!(result.variants[0].status, VariantStatus::Ok);
+    assert_eq!(result.variants[1].status, VariantStatus::Skipped);
+    assert!(result.variants[1].reason.as_deref().is_some_and(|r| r.contains("pgbouncer")));
+}
+
+#[test]
+fn bad_choices_of_cases_are_refused_with_what_there_is() {
+    let mut texts = String::new();
+    for choice in ["app=fastap", "users=0", "framework=x", "app", "profile=tunde", "connection=udp"] {
+        let run = pinchpoint(&["run", "frameworks", "--only", choice]);
+        assert_eq!(run.code, Some(2), "{choice}: {}", run.stderr);
+        texts.push_str(&run.stderr);
+    }
+    insta::assert_snapshot!(texts);
+}
