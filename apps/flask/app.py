@@ -18,7 +18,10 @@ POSTS = int(os.environ.get("POSTS", "50000"))
 
 def make_engine() -> Engine:
     """An engine with SQLAlchemy's defaults, except for what the environment sets."""
-    url = os.environ.get("DATABASE_URL") or sys.exit("DATABASE_URL is not set")
+    url = os.environ.get("DATABASE_URL")
+    if not url:
+        print("DATABASE_URL is not set", file=sys.stderr)
+        sys.exit(3)  # gunicorn gives up on this one; after any other it starts the worker anew, for ever
     options: dict[str, Any] = {}
     if os.environ.get("DB_NULL_POOL") == "1":
         options["poolclass"] = NullPool
@@ -28,6 +31,8 @@ def make_engine() -> Engine:
     if os.environ.get("DB_TRANSACTION_POOLING") == "1" and os.environ.get("DB_PREPARED") != "1":
         # psycopg prepares a query on its sixth use, on whichever server connection that happens to be.
         options["connect_args"] = {"prepare_threshold": None}
+    if os.environ.get("DB_AUTOCOMMIT") == "1":
+        options["isolation_level"] = "AUTOCOMMIT"  # no BEGIN and ROLLBACK around two reads
     return create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), **options)
 
 

@@ -17,6 +17,10 @@ TIME_ZONE = "UTC"
 
 POSTS = int(os.environ.get("POSTS", "50000"))
 
+if not os.environ.get("DATABASE_URL"):
+    print("DATABASE_URL is not set", file=sys.stderr)
+    sys.exit(3)  # gunicorn gives up on this one; after any other it starts the worker anew, for ever
+
 
 def database(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
@@ -45,4 +49,4 @@ def database(url: str) -> dict[str, Any]:
     return settings
 
 
-DATABASES = {"default": database(os.environ.get("DATABASE_URL") or sys.exit("DATABASE_URL is not set"))}
+DATABASES = {"default": database(os.environ["DATABASE_URL"])}
