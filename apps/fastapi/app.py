@@ -8,12 +8,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import asyncpg
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 from sqlalchemy import BigInteger, DateTime, ForeignKey, NullPool, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, joinedload, mapped_column, relationship
@@ -149,11 +148,11 @@ async def http_error(_: Request, error: HTTPException) -> JSONResponse:
     return JSONResponse({"error": error.detail}, error.status_code)
 
 
-@app.exception_handler(SQLAlchemyError)
-@app.exception_handler(asyncpg.PostgresError)
-@app.exception_handler(OSError)  # a refused connection comes as it is
-async def database_error(_: Request, error: Exception) -> JSONResponse:
-    no_connection = isinstance(error, (PoolTimeout, asyncpg.PostgresError, OSError))
-    if no_connection or getattr(error, "connection_invalidated", False):
-        return JSONResponse({"error": str(error)}, 503)
-    raise error
+@app.exception_handler(PoolTimeout)
+@app.exception_handler(OSError)  # refused: SQLAlchemy hands it on as it is
+@app.exception_handler(DBAPIError)
+async def no_connection(_: Request, error: Exception) -> JSONResponse:
+    # With a statement and a living connection it is the statement that failed.
+    if isinstance(error, DBAPIError) and error.statement and not error.connection_invalidated:
+        raise error
+    return JSONResponse({"error": str(error)}, 503)

@@ -85,9 +85,10 @@ def healthz():
 
 @app.get("/benchmark/db-test")
 def db_test():
-    post_id = request.args.get("id", type=int)
-    if post_id is None:
-        post_id = random.randint(1, POSTS)
+    try:
+        post_id = int(request.args.get("id") or random.randint(1, POSTS))
+    except ValueError:
+        abort(400, "id is not a number")
     post = session.scalar(
         select(Post).options(joinedload(Post.author, innerjoin=True)).where(Post.id == post_id)
     )

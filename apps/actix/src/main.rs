@@ -1,6 +1,7 @@
 //! The blog service on actix-web: tokio-postgres and deadpool.
 
 use std::error::Error;
+use std::iter::successors;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
@@ -80,9 +81,9 @@ struct Choice {
 enum Failure {
     #[error("there is no post {0}")]
     NoPost(i64),
-    #[error("no connection to the database: {0}")]
+    #[error("no connection to the database")]
     NoConnection(#[from] PoolError),
-    #[error(transparent)]
+    #[error("the database refused the query")]
     Database(#[from] tokio_postgres::Error),
 }
 
@@ -97,11 +98,14 @@ impl ResponseError for Failure {
     }
 
     fn error_response(&self) -> HttpResponse {
-        HttpResponse::build(self.status_code()).json(Problem { error: self.to_string() })
+        // These errors leave the reason to their sources.
+        let causes = successors(Some(self as &dyn Error), |&error| error.source());
+        let error = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        HttpResponse::build(self.status_code()).json(Problem { error })
     }
 }
 
-/// Connection exceptions, insufficient resources, and a server that is going or coming.
+/// Connection lost, too many connections, a server that is going or coming.
 fn lost(error: &tokio_postgres::Error) -> bool {
     let classes = ["08", "53", "57P"];
     error.is_closed()

@@ -105,10 +105,10 @@ impl IntoResponse for Failure {
 fn no_connection(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => true,
-        // Connection exceptions, insufficient resources, and a server that is going or coming.
-        sqlx::Error::Database(e) => e
-            .code()
-            .is_some_and(|code| ["08", "53", "57P"].iter().any(|class| code.starts_with(class))),
+        // Connection lost, login refused, too many connections, a server that is going or coming.
+        sqlx::Error::Database(e) => e.code().is_some_and(|code| {
+            ["08", "28", "53", "57P"].iter().any(|class| code.starts_with(class))
+        }),
         _ => false,
     }
 }

@@ -19,9 +19,11 @@ def healthz(_: HttpRequest) -> HttpResponse:
 
 
 def db_test(request: HttpRequest) -> HttpResponse:
-    post_id = int(request.GET.get("id") or random.randint(1, settings.POSTS))
     try:
+        post_id = int(request.GET.get("id") or random.randint(1, settings.POSTS))
         post = Post.objects.select_related("author").get(pk=post_id)
+    except ValueError:
+        return JsonResponse({"error": "id is not a number"}, status=400)
     except Post.DoesNotExist:
         return JsonResponse({"error": f"there is no post {post_id}"}, status=404)
     return JsonResponse(
