@@ -18,7 +18,7 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
 
 fn all_sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for directory in ["crates", "tests", "bench"] {
+    for directory in ["crates", "apps", "tests", "bench"] {
         sources(&root().join(directory), &mut found);
     }
     assert!(found.len() > 50, "the walk found only {} files", found.len());

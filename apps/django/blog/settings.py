@@ -46,6 +46,7 @@ def database(url: str) -> dict[str, Any]:
         settings["DISABLE_SERVER_SIDE_CURSORS"] = True
     if os.environ.get("DB_PREPARED") == "1":
         options["prepare_threshold"] = 5  # psycopg's own default, which Django turns off
+        options["server_side_binding"] = True  # else each id makes another text, and none comes back
     return settings
 
 
