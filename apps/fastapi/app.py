@@ -32,8 +32,6 @@ def make_engine() -> AsyncEngine:
     if os.environ.get("DB_TRANSACTION_POOLING") == "1" and os.environ.get("DB_PREPARED") != "1":
         # Without names a statement cannot be missing, or taken, on the next server connection.
         options["connect_args"] = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
-    if os.environ.get("DB_AUTOCOMMIT") == "1":
-        options["isolation_level"] = "AUTOCOMMIT"  # no BEGIN and ROLLBACK around two reads
     return create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1), **options)
 
 
