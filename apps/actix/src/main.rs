@@ -83,7 +83,7 @@ enum Failure {
     NoPost(i64),
     #[error("no connection to the database")]
     NoConnection(#[from] PoolError),
-    #[error("the database refused the query")]
+    #[error("the query failed")]
     Database(#[from] tokio_postgres::Error),
 }
 
