@@ -94,6 +94,9 @@ impl HttpUser {
                     connection.used = true;
                     if decoder.keep_alive && self.plan().keep_alive {
                         self.connection = Some(connection);
+                    } else {
+                        drop(connection);
+                        probe.lap(Phase::Disconnect, &mut since);
                     }
                     return Ok(decoder);
                 }

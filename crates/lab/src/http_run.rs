@@ -227,7 +227,10 @@ impl HttpRun<'_> {
             // Stages are a story with a beginning; a warm-up would tell it ahead of time.
             (Pace::Stages(_), _) => WarmUpPolicy::Fixed(Duration::ZERO),
             (_, WarmUp::Auto { at_most }) => {
-                WarmUpPolicy::Auto { at_most, operations: self.job.users.into() }
+                // A schedule may never need them all.
+                let closed = self.job.load.pace == Pace::FlatOut;
+                let users = if closed { self.job.users.into() } else { 0 };
+                WarmUpPolicy::Auto { at_most, users }
             }
             (_, WarmUp::Fixed(length)) => WarmUpPolicy::Fixed(length),
         };

@@ -18,6 +18,8 @@ pub(crate) struct Measured {
     pub(crate) totals: Totals,
     pub(crate) cpu: Duration,
     pub(crate) errors: BTreeMap<Cause, u64>,
+    /// Failures before the measured part.
+    pub(crate) warm_up_errors: BTreeMap<Cause, u64>,
     pub(crate) intervals: Vec<Interval>,
     pub(crate) rates: BatchMeans,
     pub(crate) seconds: Vec<Second>,
@@ -118,6 +120,7 @@ struct Book {
     elapsed: Duration,
     cpu: Duration,
     errors: BTreeMap<Cause, u64>,
+    warm_up_errors: BTreeMap<Cause, u64>,
     intervals: Vec<Interval>,
     rates: BatchMeans,
     seconds: Vec<Second>,
@@ -126,7 +129,7 @@ struct Book {
 
 impl Book {
     /// `empty` is what the warm-up recorded; it is emptied and used.
-    fn open(errors: BTreeMap<Cause, u64>, mut empty: Histograms) -> Self {
+    fn open(warm_up_errors: BTreeMap<Cause, u64>, mut empty: Histograms) -> Self {
         empty.reset();
         let mut cpu_sampler = CpuSampler::new();
         cpu_sampler.sample();
@@ -142,7 +145,8 @@ impl Book {
             totals: Totals::default(),
             elapsed: Duration::ZERO,
             cpu: Duration::ZERO,
-            errors,
+            errors: BTreeMap::new(),
+            warm_up_errors,
             intervals: Vec::new(),
             rates: BatchMeans::new(),
             seconds: Vec::new(),
@@ -214,6 +218,7 @@ impl Book {
             totals: self.totals,
             cpu: self.cpu,
             errors: self.errors,
+            warm_up_errors: self.warm_up_errors,
             intervals: self.intervals,
             rates: self.rates,
             seconds: self.seconds,

@@ -52,7 +52,7 @@ impl TrialRun<'_> {
         let policy = match (&self.experiment.load.pace, self.experiment.load.warmup) {
             // Stages are a story with a beginning; a warm-up would tell it ahead of time.
             (plan::Pace::Stages(_), _) => WarmUpPolicy::Fixed(Duration::ZERO),
-            (_, plan::WarmUp::Auto { at_most }) => WarmUpPolicy::Auto { at_most, operations: 0 },
+            (_, plan::WarmUp::Auto { at_most }) => WarmUpPolicy::Auto { at_most, users: 0 },
             (_, plan::WarmUp::Fixed(length)) => WarmUpPolicy::Fixed(length),
         };
         let duration_s = self.experiment.load.duration.as_secs_f64();
@@ -124,7 +124,7 @@ impl TrialRun<'_> {
         let mut trial = self.figures(&measured, threads);
         trial.warm_up = self.describe(warmed);
         let mut errors = measured.errors;
-        for (cause, count) in last_errors {
+        for (cause, count) in measured.warm_up_errors.into_iter().chain(last_errors) {
             *errors.entry(cause).or_default() += count;
         }
         trial.errors = errors.into_iter().map(|(cause, n)| (cause.text(), n)).collect();

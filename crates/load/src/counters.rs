@@ -12,6 +12,7 @@ pub(crate) struct Counters {
     failed: AtomicU64,
     failed_rows: AtomicU64,
     in_doubt_rows: AtomicU64,
+    users_answered: AtomicU64,
 }
 
 /// What the operations since the start add up to, warm-up included.
@@ -27,6 +28,8 @@ pub struct Totals {
     pub failed_rows: u64,
     /// Of those, rows that the peer may have stored all the same.
     pub in_doubt_rows: u64,
+    /// Users whose first operation has ended, well or not.
+    pub users_answered: u64,
 }
 
 impl Totals {
@@ -39,6 +42,7 @@ impl Totals {
             failed: self.failed.saturating_sub(earlier.failed),
             failed_rows: self.failed_rows.saturating_sub(earlier.failed_rows),
             in_doubt_rows: self.in_doubt_rows.saturating_sub(earlier.in_doubt_rows),
+            users_answered: self.users_answered.saturating_sub(earlier.users_answered),
         }
     }
 
@@ -49,6 +53,7 @@ impl Totals {
         self.failed += other.failed;
         self.failed_rows += other.failed_rows;
         self.in_doubt_rows += other.in_doubt_rows;
+        self.users_answered += other.users_answered;
     }
 }
 
@@ -70,6 +75,11 @@ impl Counters {
         }
     }
 
+    /// Another user has had its first answer.
+    pub(crate) fn user_answered(&self) {
+        self.users_answered.store(self.users_answered.load(Relaxed) + 1, Relaxed);
+    }
+
     pub(crate) fn read(&self) -> Totals {
         Totals {
             operations: self.operations.load(Relaxed),
@@ -77,6 +87,7 @@ impl Counters {
             failed: self.failed.load(Relaxed),
             failed_rows: self.failed_rows.load(Relaxed),
             in_doubt_rows: self.in_doubt_rows.load(Relaxed),
+            users_answered: self.users_answered.load(Relaxed),
         }
     }
 }

@@ -125,6 +125,9 @@ async fn work<U: User>(user: &mut U, desk: &Desk) {
         ended = Instant::now();
         let response = ended.saturating_duration_since(intended);
         desk.recorder.borrow_mut().record(response, ended, &probe, &outcome);
+        if ordinal == 0 {
+            desk.recorder.borrow().counters.user_answered();
+        }
         if matches!(outcome, Outcome::Failed { .. }) {
             user.recover().await;
             ended = Instant::now();

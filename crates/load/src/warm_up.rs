@@ -12,9 +12,9 @@ pub enum WarmUpPolicy {
     Auto {
         /// The bound.
         at_most: Duration,
-        /// Operations that must have ended before: as many as there are users, where one of them
-        /// may take longer than throughput takes to look steady.
-        operations: u64,
+        /// Users that must have had an answer before: one may take longer than throughput takes to
+        /// look steady.
+        users: u64,
     },
     /// This long, steady or not.
     Fixed(Duration),
@@ -62,10 +62,7 @@ pub async fn warm_up(
     let (mut last, mut last_rows) = (began, session.totals().rows);
     loop {
         let done = match policy {
-            WarmUpPolicy::Auto { operations, .. } => {
-                let totals = session.totals();
-                totals.operations + totals.failed >= operations
-            }
+            WarmUpPolicy::Auto { users, .. } => session.totals().users_answered >= users,
             WarmUpPolicy::Fixed(_) => true,
         };
         let steady = done && steadiness.is_steady(slices.make_contiguous());

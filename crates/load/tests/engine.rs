@@ -198,7 +198,7 @@ fn a_warm_up_ends_when_steady_and_is_bounded_when_not() {
     block_on(async {
         let session = Session::open(echo(1, None), &spec(4, None)).await.unwrap();
         session.start();
-        let policy = WarmUpPolicy::Auto { at_most: Duration::from_secs(20), operations: 0 };
+        let policy = WarmUpPolicy::Auto { at_most: Duration::from_secs(20), users: 0 };
         let warmed = warm_up(&session, policy, |_| true).await;
         assert!(warmed.settled, "{warmed:?}");
         assert!(warmed.duration < Duration::from_secs(20));
@@ -207,7 +207,7 @@ fn a_warm_up_ends_when_steady_and_is_bounded_when_not() {
         // Nothing is ever done: never steady, and the bound holds.
         let session = Session::open(echo(60_000, None), &spec(1, None)).await.unwrap();
         session.start();
-        let policy = WarmUpPolicy::Auto { at_most: Duration::from_millis(300), operations: 0 };
+        let policy = WarmUpPolicy::Auto { at_most: Duration::from_millis(300), users: 0 };
         let warmed = warm_up(&session, policy, |_| true).await;
         assert!(!warmed.settled);
         assert!(warmed.duration >= Duration::from_millis(300));

@@ -7,7 +7,7 @@ use pinchpoint_measure::{
 };
 
 use crate::matrix::{k6_summary, locust_history, locust_stats};
-use crate::table::{Paint, Style};
+use crate::table::{Flow, Paint, Style};
 use crate::text::{clean, shorten};
 use crate::{File, csv, file};
 
@@ -62,7 +62,9 @@ struct Sheet {
 }
 
 /// Width of the first column.
-const LABEL: usize = 16;
+const LABEL: usize = 17;
+/// Longest text shown of one line: a hostile one must not fill the screen.
+const LONGEST: usize = 600;
 
 impl Sheet {
     fn head(&mut self, text: &str) {
@@ -71,13 +73,19 @@ impl Sheet {
     }
 
     fn line(&mut self, label: &str, text: &str) {
-        let line = format!("{label:<LABEL$}{}", clean(text));
-        let _ = writeln!(self.out, "{}", shorten(line.trim_end(), self.columns));
+        self.flow(label, text, Paint::Plain);
     }
 
     fn red(&mut self, label: &str, text: &str) {
-        let line = shorten(&format!("{label:<LABEL$}{}", clean(text)), self.columns);
-        let _ = writeln!(self.out, "{}", self.style.paint(Paint::Red, &line));
+        self.flow(label, text, Paint::Red);
+    }
+
+    /// A labelled text, continued below itself where it is longer than a line.
+    fn flow(&mut self, label: &str, text: &str, paint: Paint) {
+        let mut flow = Flow::new(&mut self.out, self.style, self.columns, LABEL);
+        flow.start(&format!("{label:<LABEL$}"), paint);
+        flow.words(&shorten(&clean(text), LONGEST), paint);
+        flow.end();
     }
 
     fn trial(&mut self, trial: &Trial, url: &str) {
@@ -243,7 +251,7 @@ impl Sheet {
             if threshold.passed {
                 self.line("threshold kept", &text);
             } else {
-                self.red("threshold MISSED", &format!(" {text}"));
+                self.red("threshold MISSED", &text);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use pinchpoint_http::{HttpDriver, HttpSpec};
 use pinchpoint_load::{LoadError, LoadSpec, Session, WarmUpPolicy, WarmedUp, warm_up};
 use pinchpoint_measure::{Event, EvidenceFigures, Limit, StackFigures, Stage, Threshold, Trial};
-use pinchpoint_plan::{AppPlan, Case, Matrix, Via, WarmUp};
+use pinchpoint_plan::{AppPlan, Case, Matrix, Pace, Via, WarmUp};
 use pinchpoint_sql::{Connection, Dsn, TlsSetup};
 use pinchpoint_stack::{App, AppOptions, Cancel, PgBouncer, PgBouncerOptions, StackError};
 
@@ -280,9 +280,11 @@ impl CaseRun<'_> {
     }
 
     async fn warm_up(&self, session: &Session, tell: &mut dyn FnMut(&Event)) -> WarmedUp {
-        let users = u64::from(self.case.users);
+        // A schedule may never need them all.
+        let closed = self.matrix.load.pace == Pace::FlatOut;
+        let users = if closed { u64::from(self.case.users) } else { 0 };
         let policy = match self.matrix.load.warmup {
-            WarmUp::Auto { at_most } => WarmUpPolicy::Auto { at_most, operations: users },
+            WarmUp::Auto { at_most } => WarmUpPolicy::Auto { at_most, users },
             WarmUp::Fixed(length) => WarmUpPolicy::Fixed(length),
         };
         let duration_s = self.matrix.load.duration.as_secs_f64();

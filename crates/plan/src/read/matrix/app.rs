@@ -262,27 +262,46 @@ fn read_profiles(fields: &Fields<'_, '_>) -> Vec<Profile> {
 fn read_profile(fields: &Fields<'_, '_>, found: &Value<'_>) -> Option<Profile> {
     let inner = Fields::open(fields.sink, found, &PROFILE)?;
     let name = inner.text(&NAME).filter(|name| is_name(&inner, name));
-    profile(&inner, name)
+    let shape = shape(&inner);
+    profile(&inner, name, shape?)
+}
+
+/// How an application is started, and with how many processes and threads.
+#[derive(Clone)]
+pub(crate) struct Shape {
+    command: Option<Vec<String>>,
+    processes: u32,
+    threads: u32,
+}
+
+pub(crate) fn shape(fields: &Fields<'_, '_>) -> Option<Shape> {
+    let command = pairs::texts(fields, &OTHER_COMMAND);
+    let (processes, threads) = (fields.whole(&PROCESSES), fields.whole(&THREADS));
+    let command = (!command.is_empty()).then_some(command);
+    Some(Shape { command, processes: processes?, threads: threads? })
 }
 
 /// The settings that profiles and the steps of waterfalls have in common.
-pub(crate) fn profile(fields: &Fields<'_, '_>, name: Option<String>) -> Option<Profile> {
-    let command = pairs::texts(fields, &OTHER_COMMAND);
-    let (processes, threads) = (fields.whole(&PROCESSES), fields.whole(&THREADS));
+pub(crate) fn profile(
+    fields: &Fields<'_, '_>,
+    name: Option<String>,
+    shape: Shape,
+) -> Option<Profile> {
     let pool = fields.text(&POOL);
+    let more = |key: &'static Key| pairs::read(fields, key, pairs::is_variable);
     Some(Profile {
         name: name?,
-        command: (!command.is_empty()).then_some(command),
-        processes: processes?,
-        threads: threads?,
+        command: shape.command,
+        processes: shape.processes,
+        threads: shape.threads,
         connections: fields.whole(&CONNECTIONS),
         pool: pool?,
-        env: pairs::read(fields, &ENV, pairs::is_variable),
-        direct: pairs::read(fields, &DIRECT, pairs::is_variable),
-        pgbouncer: pairs::read(fields, &PGBOUNCER, pairs::is_variable),
+        env: more(&ENV),
+        direct: more(&DIRECT),
+        pgbouncer: more(&PGBOUNCER),
     })
 }
 
-/// The keys of [`profile`], for a section that has more.
+/// The keys of [`shape`] and of [`profile`], for a section that has more.
 pub(crate) const PROFILE_KEYS: [&Key; 6] =
     [&OTHER_COMMAND, &PROCESSES, &THREADS, &CONNECTIONS, &POOL, &ENV];

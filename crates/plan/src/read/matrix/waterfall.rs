@@ -7,7 +7,7 @@ use crate::{AppPlan, Step, Via, Waterfall};
 pub(crate) static SECTION: Section = Section {
     name: "[[waterfall]]",
     help: "Settings of one application changed one at a time, at one number of users.",
-    keys: &[&APP, &USERS, &STEPS],
+    keys: &[&APP, &USERS, app::PROFILE_KEYS[0], app::PROFILE_KEYS[1], app::PROFILE_KEYS[2], &STEPS],
 };
 pub(crate) static STEP: Section = Section {
     name: "[[waterfall.step]]",
@@ -17,9 +17,6 @@ pub(crate) static STEP: Section = Section {
         &TITLE,
         &CONNECTION,
         &NEEDS_PREPARED,
-        app::PROFILE_KEYS[0],
-        app::PROFILE_KEYS[1],
-        app::PROFILE_KEYS[2],
         app::PROFILE_KEYS[3],
         app::PROFILE_KEYS[4],
         app::PROFILE_KEYS[5],
@@ -102,9 +99,10 @@ fn read(fields: &Fields<'_, '_>, apps: &[AppPlan]) -> Option<Waterfall> {
         fields.report_at(&APP, format!("there is no application {}", quote(name)), help);
     }
     let users = fields.whole(&USERS);
+    let shape = app::shape(fields);
     let mut steps: Vec<Step> = Vec::new();
     for found in fields.array(&STEPS) {
-        let Some(step) = read_step(fields, found) else { continue };
+        let Some(step) = read_step(fields, found, shape.as_ref()) else { continue };
         if steps.iter().any(|s| s.profile.name == step.profile.name) {
             let message = format!("the step {} is there twice", quote(&step.profile.name));
             fields.report_at(&STEPS, message, "give each a name of its own");
@@ -117,7 +115,11 @@ fn read(fields: &Fields<'_, '_>, apps: &[AppPlan]) -> Option<Waterfall> {
     Some(Waterfall { app: app?, users: users?, steps })
 }
 
-fn read_step(fields: &Fields<'_, '_>, found: &Value<'_>) -> Option<Step> {
+fn read_step(
+    fields: &Fields<'_, '_>,
+    found: &Value<'_>,
+    shape: Option<&app::Shape>,
+) -> Option<Step> {
     let inner = Fields::open(fields.sink, found, &STEP)?;
     let name = inner.text(&NAME).filter(|name| {
         let fits =
@@ -130,7 +132,7 @@ fn read_step(fields: &Fields<'_, '_>, found: &Value<'_>) -> Option<Step> {
     });
     let title = inner.text(&TITLE);
     let (connection, needs_prepared) = (inner.word(&CONNECTION), inner.flag(&NEEDS_PREPARED));
-    let profile = app::profile(&inner, name)?;
+    let profile = app::profile(&inner, name, shape?.clone())?;
     Some(Step {
         title: title.unwrap_or_else(|| profile.name.clone()),
         profile,
