@@ -5,7 +5,7 @@ use std::time::Duration;
 use pinchpoint_measure::{Choice, Generator, Method, SqlType};
 use pinchpoint_plan::{
     BUILT_IN, Batch, BuiltIn, Connection, Experiment, LEVERS, Like, OverrideError, Overrides, Pace,
-    Rung, WarmUp, WarmUpChoice, parse,
+    Plan, Rung, WarmUp, WarmUpChoice, parse, read_plan,
 };
 
 fn ladder() -> Experiment {
@@ -28,11 +28,13 @@ fn shape(rung: &Rung) -> (Connection, u32, Method, Batch) {
 #[test]
 fn what_ships_can_be_run_and_says_what_it_is() {
     for built_in in BUILT_IN {
-        let experiment = parse(built_in.name, built_in.text).unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(experiment.name, built_in.name);
-        assert_eq!(experiment.description, built_in.summary);
-        assert_eq!(experiment.source, built_in.text);
-        assert!(experiment.durable(), "{}", built_in.name);
+        let plan = read_plan(built_in.name, built_in.text).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(plan.name(), built_in.name);
+        assert_eq!(plan.description(), built_in.summary);
+        match plan {
+            Plan::Ladder(ladder) => assert!(ladder.durable() && ladder.source == built_in.text),
+            Plan::Matrix(matrix) => assert_eq!(matrix.source, built_in.text),
+        }
     }
 }
 

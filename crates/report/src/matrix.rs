@@ -5,6 +5,7 @@ mod files;
 mod k6;
 mod locust;
 mod rows;
+mod surroundings;
 mod table;
 
 pub(crate) use files::files;

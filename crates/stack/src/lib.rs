@@ -34,6 +34,7 @@ pub use guard::run_guard;
 pub use pgbouncer::{OWNED_SETTINGS, PgBouncer, PgBouncerOptions, Upstream};
 pub use postgres::{Postgres, PostgresOptions, Transport};
 pub use programs::{PoolerProgram, find, find_pgbouncer, pooler_is_at_least};
+pub use random::password;
 pub use run_directory::default_base_dir;
 pub use search::{Installation, Search, SearchInput, Version, find_postgres};
 pub use supervised::Exited;

@@ -193,9 +193,9 @@ impl Postgres {
         self.port
     }
 
-    /// The user, the password and the database, for a pooler or an application.
-    pub const fn credentials(&self) -> (&str, &str, &str) {
-        (USER, self.password.as_str(), "postgres")
+    /// The database that it has.
+    pub const fn database(&self) -> &'static str {
+        "postgres"
     }
 
     /// Control groups that its processes are in.

@@ -12,3 +12,8 @@ pub(crate) fn hex(bytes: usize) -> Result<String, StackError> {
     let digit = |n: u8| char::from_digit(n.into(), 16).unwrap_or('0');
     Ok(buffer.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect())
 }
+
+/// A password that nobody guesses: 160 bits of the system's randomness as hexadecimal digits.
+pub fn password() -> Result<String, StackError> {
+    hex(20)
+}

@@ -20,8 +20,7 @@ pub(crate) struct Bench {
     dsn: Dsn,
     /// Whether statements can be counted.
     pub(crate) counts_statements: bool,
-    /// What the server keeps of our password.
-    verifier: Option<String>,
+    upstream: Upstream,
 }
 
 fn asked(action: &'static str) -> impl Fn(SqlError) -> LabError {
@@ -72,10 +71,8 @@ impl Bench {
             let sql = "CREATE EXTENSION IF NOT EXISTS pg_stat_statements";
             admin.query(sql).await.map_err(asked("make pg_stat_statements"))?;
         }
-        let kept = "SELECT rolpassword FROM pg_authid WHERE rolname = current_user";
-        let rows = admin.query(kept).await.map_err(asked("say how it knows us"))?;
-        let verifier = rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten();
-        Ok(Self { postgres, admin, dsn, counts_statements, verifier })
+        let upstream = make_role(&mut admin, &postgres).await?;
+        Ok(Self { postgres, admin, dsn, counts_statements, upstream })
     }
 
     /// Another session for whoever watches.
@@ -127,16 +124,39 @@ impl Bench {
     }
 
     /// What a pooler or an application needs to get in.
-    pub(crate) fn upstream(&self) -> Upstream {
-        let (user, password, database) = self.postgres.credentials();
-        Upstream {
-            port: self.postgres.port(),
-            user: user.to_owned(),
-            password: password.to_owned(),
-            database: database.to_owned(),
-            verifier: self.verifier.clone(),
-        }
+    pub(crate) const fn upstream(&self) -> &Upstream {
+        &self.upstream
     }
+
+    /// The same as a URL, for an application that connects itself.
+    pub(crate) fn dsn_of_app(&self) -> String {
+        let Upstream { port, user, password, database, .. } = &self.upstream;
+        format!("postgresql://{user}:{password}@127.0.0.1:{port}/{database}")
+    }
+}
+
+/// Makes the role that applications log in as: it only reads. It is no superuser, so that the
+/// connections which the server keeps for superusers stay free for whoever watches.
+async fn make_role(admin: &mut Connection, postgres: &Postgres) -> Result<Upstream, LabError> {
+    const ROLE: &str = "blog";
+    let password = pinchpoint_stack::password()?;
+    let failed = asked("make the applications' role");
+    // The password is made of hexadecimal digits: nothing in it could end the literal.
+    for sql in [
+        format!("CREATE ROLE {ROLE} LOGIN PASSWORD '{password}'"),
+        format!("GRANT pg_read_all_data TO {ROLE}"),
+    ] {
+        admin.query(&sql).await.map_err(&failed)?;
+    }
+    let kept = format!("SELECT rolpassword FROM pg_authid WHERE rolname = '{ROLE}'");
+    let rows = admin.query(&kept).await.map_err(&failed)?;
+    Ok(Upstream {
+        port: postgres.port(),
+        user: ROLE.to_owned(),
+        password,
+        database: postgres.database().to_owned(),
+        verifier: rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten(),
+    })
 }
 
 async fn connect(dsn: &Dsn) -> Result<Connection, LabError> {

@@ -150,17 +150,16 @@ impl CaseRun<'_> {
                     settings: self.matrix.pgbouncer.settings.clone(),
                     cpus: self.matrix.pgbouncer.cpus,
                     memory_bytes: self.matrix.pgbouncer.memory_bytes,
-                    server: self.bench.upstream(),
+                    server: self.bench.upstream().clone(),
                     base_dir: None,
                 },
                 self.cancel,
             )?),
             _ => None,
         };
-        let upstream = self.bench.upstream();
         let dsn = match &pooler {
-            Some(pooler) => pooler.dsn(&upstream.database),
-            None => self.bench.postgres.dsn(pinchpoint_stack::Transport::Tcp),
+            Some(pooler) => pooler.dsn(&self.bench.upstream().database),
+            None => self.bench.dsn_of_app(),
         };
         let profile = &self.case.profile;
         let mut env = vec![

@@ -1,5 +1,7 @@
 //! Tables of names and texts: environments, headers, settings, thresholds.
 
+use std::ops::Range;
+
 use pinchpoint_measure::Threshold;
 use toml::de::DeValue;
 
@@ -20,6 +22,18 @@ pub(crate) fn read(
     key: &'static Key,
     is_name: fn(&str) -> bool,
 ) -> Vec<(String, String)> {
+    placed(fields, key, is_name).into_iter().map(|(pair, _)| pair).collect()
+}
+
+/// A name, a text, and where the name stands.
+pub(crate) type Placed = ((String, String), Range<usize>);
+
+/// The same with the place of each name.
+pub(crate) fn placed(
+    fields: &Fields<'_, '_>,
+    key: &'static Key,
+    is_name: fn(&str) -> bool,
+) -> Vec<Placed> {
     let Some(found) = fields.get(key) else { return Vec::new() };
     let DeValue::Table(table) = found.get_ref() else {
         value::refuse(fields.sink, key, found);
@@ -35,11 +49,11 @@ pub(crate) fn read(
                 return None;
             }
             let text = scalar(fields.sink, name.get_ref(), v)?;
-            Some((name.span().start, (name.get_ref().to_string(), text)))
+            Some(((name.get_ref().to_string(), text), name.span()))
         })
         .collect();
-    pairs.sort_by_key(|(at, _)| *at);
-    pairs.into_iter().map(|(_, pair)| pair).collect()
+    pairs.sort_by_key(|(_, place)| place.start);
+    pairs
 }
 
 /// A text, a whole number or a boolean, as text.

@@ -118,20 +118,21 @@ const KNOWN: [&str; 66] = [
 ];
 
 pub(crate) fn read(fields: &Fields<'_, '_>) -> PoolerPlan {
-    let settings = pairs::read(fields, &SETTINGS, |_| true);
-    for (name, _) in &settings {
+    let settings = pairs::placed(fields, &SETTINGS, |_| true);
+    for ((name, _), place) in &settings {
         if OURS.contains(&name.as_str()) {
             let message = format!("setting {} is not for an experiment", quote(name));
             let help = "pinchpoint decides where PgBouncer listens and who gets in";
-            fields.report_at(&SETTINGS, message, help);
+            fields.sink.report_with(place, message, help);
         } else if !KNOWN.contains(&name.as_str()) && !name.starts_with("tcp_") {
             let help = match nearest(name, KNOWN) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "its settings are in PgBouncer's manual".to_owned(),
             };
             let message = format!("PgBouncer has no setting {}", quote(name));
-            fields.report_at(&SETTINGS, message, help);
+            fields.sink.report_with(place, message, help);
         }
     }
+    let settings = settings.into_iter().map(|(pair, _)| pair).collect();
     PoolerPlan { cpus: fields.number(&CPUS), memory_bytes: fields.size(&MEMORY), settings }
 }
