@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import http_load
 import memory
 import prepared_select
 import writes
@@ -19,7 +20,7 @@ from server import ROOT, Session, server
 
 # Above this share of foreign CPU use, figures come with a warning.
 BUSY = 0.1
-COMPARISONS = ["select-cpu", "copy", "documents", "latency", "memory"]
+COMPARISONS = ["select-cpu", "copy", "documents", "latency", "memory", "http", "http-memory"]
 
 
 def arguments():
@@ -61,6 +62,10 @@ def compare(name, dsn, options):
     trials, seconds = options.trials, options.seconds
     if name == "memory":
         return memory.climb_memory(trials=3, seconds=3)
+    if name == "http":
+        return http_load.cpu(trials, seconds)
+    if name == "http-memory":
+        return http_load.memory()
     if name == "copy":
         comparison = writes.copy(dsn, trials, seconds)
     elif name == "documents":

@@ -66,6 +66,8 @@ look() {
     bench)
         has_program pgbench || need "pgbench" postgresql-contrib
         has_program psql || need "psql" postgresql-client
+        command -v wrk >/dev/null || need "wrk" wrk
+        command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || need "nginx" nginx-light
         if ! command -v python3 >/dev/null; then
             need "Python 3.10 or newer" python3
         fi

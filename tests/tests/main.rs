@@ -6,6 +6,7 @@ mod command;
 mod driver;
 mod external;
 mod help;
+mod http;
 mod input;
 mod ladder;
 mod layers;

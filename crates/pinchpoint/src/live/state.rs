@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use pinchpoint_measure::{
     Event, Stage, Trial, TrialStatus, group_thousands, human_duration, significant,
 };
@@ -10,6 +12,8 @@ pub(super) struct State {
     experiment: String,
     headline: String,
     left_s: Option<f64>,
+    /// Cases of a matrix, and not rungs.
+    cases: bool,
 }
 
 #[derive(Debug)]
@@ -34,11 +38,14 @@ enum Now {
 }
 
 const BAR: usize = 12;
+/// More rungs than this do not fit a small terminal.
+const MOST_SHOWN: usize = 16;
 
 impl State {
     pub(super) fn apply(&mut self, event: &Event) {
         match event {
-            Event::RunStarted { experiment, rungs, trials, expected_s, .. } => {
+            Event::RunStarted { experiment, rungs, trials, expected_s, cases, .. } => {
+                self.cases = *cases;
                 self.trials = *trials;
                 self.left_s = Some(*expected_s);
                 self.experiment.clone_from(experiment);
@@ -101,6 +108,19 @@ impl State {
         self.rungs.iter_mut().find(|r| r.name == name)
     }
 
+    /// The rungs that are shown: with many of them, some that are done, the one under way, and some
+    /// to come.
+    fn shown(&self) -> Range<usize> {
+        let all = self.rungs.len();
+        if all <= MOST_SHOWN {
+            return 0..all;
+        }
+        let now = self.rungs.iter().position(|r| matches!(r.now, Now::Running(..)));
+        let done = self.rungs.iter().rposition(|r| r.trial > 0).unwrap_or(0);
+        let from = now.unwrap_or(done).saturating_sub(MOST_SHOWN - 3).min(all - MOST_SHOWN);
+        from..from + MOST_SHOWN
+    }
+
     /// The lines of the view, none wider than `width`.
     pub(super) fn lines(&self, width: usize) -> Vec<String> {
         let name_width = self.rungs.iter().map(|r| r.name.chars().count()).max().unwrap_or(0);
@@ -108,7 +128,13 @@ impl State {
             Some(left) => format!("{}, about {} left", self.headline, human_duration(left)),
             None => self.headline.clone(),
         }];
-        lines.extend(self.rungs.iter().map(|r| r.line(name_width, self.trials)));
+        let shown = self.shown();
+        let line = |r: &Rung| r.line(name_width, self.trials, self.cases);
+        lines.extend(self.rungs[shown.clone()].iter().map(line));
+        if shown.len() < self.rungs.len() {
+            let done = self.rungs.iter().filter(|r| r.is_over(self.trials)).count();
+            lines.push(format!("{done} of {} cases done", self.rungs.len()));
+        }
         lines.into_iter().map(|line| line.chars().take(width.saturating_sub(1)).collect()).collect()
     }
 }
@@ -154,7 +180,16 @@ impl Rung {
         }
     }
 
-    fn line(&self, name_width: usize, trials: u32) -> String {
+    /// Whether nothing more is to come.
+    fn is_over(&self, trials: u32) -> bool {
+        match self.now {
+            Now::Done | Now::Failed(_) => self.trial >= trials,
+            Now::Skipped(_) => true,
+            Now::Waiting | Now::Sweeping(_) | Now::Running(..) => false,
+        }
+    }
+
+    fn line(&self, name_width: usize, trials: u32, cases: bool) -> String {
         let (part, what) = match &self.now {
             Now::Waiting => (0.0, "waiting".to_owned()),
             Now::Sweeping(batch) => (0.0, format!("batch {}", group_thousands(*batch))),
@@ -168,9 +203,13 @@ impl Rung {
         };
         let filled = (part * BAR as f64).round() as usize;
         let bar = "█".repeat(filled) + &"░".repeat(BAR - filled);
+        // A case's name is long, and there are many: the bar makes room for the figures.
+        let (bar, unit) = if cases { (String::new(), "rps") } else { (bar + " ", "tps") };
+        let settling = if cases { "ending" } else { "counting rows" };
+        let what = if what == "counting rows" { settling } else { &what };
         let number = |x: Option<f64>| x.map_or_else(|| "–".to_owned(), |x| significant(x, 3));
         format!(
-            "  {:<name_width$}  {bar} {}/{trials}  {what:<13} {:>9} tps  p95 {:>7} ms  {} errors",
+            "  {:<name_width$}  {bar}{}/{trials}  {what:<13} {:>9} {unit}  p95 {:>7} ms  {} errors",
             self.name,
             self.trial,
             number(self.tps),
@@ -203,6 +242,28 @@ mod tests {
             cases: false,
         });
         state
+    }
+
+    #[test]
+    fn many_cases_are_shown_around_the_one_under_way() {
+        let mut state = State::default();
+        let rung = |n: u32| RungPlan { name: format!("case-{n}"), title: String::new() };
+        state.apply(&Event::RunStarted {
+            experiment: "frameworks".to_owned(),
+            rungs: (0..50).map(rung).collect(),
+            trials: 1,
+            expected_s: 95.0,
+            directory: "results/x".to_owned(),
+            cases: true,
+        });
+        let factors = pinchpoint_measure::Factors::new();
+        let variant = "case-30".to_owned();
+        state.apply(&Event::TrialStarted { variant, trial: 1, trials: 1, factors });
+        let lines = state.lines(80);
+        assert_eq!(lines.len(), MOST_SHOWN + 2, "{lines:#?}");
+        assert!(lines.iter().any(|l| l.contains("case-30 ") && l.contains("rps")), "{lines:#?}");
+        assert!(lines.iter().any(|l| l.contains("case-29 ")), "{lines:#?}");
+        assert_eq!(lines.last().unwrap(), "0 of 50 cases done");
     }
 
     #[test]
