@@ -2,11 +2,15 @@
 
 mod document;
 mod files;
+#[cfg(test)]
+mod fixture;
 mod k6;
 mod locust;
 mod rows;
 mod surroundings;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use files::files;
 pub use k6::summary as k6_summary;

@@ -122,14 +122,15 @@ fn table(document: &mut Document, rows: &[Row<'_>]) {
             ]),
             None => cells.extend(vec!["–".to_owned(); 6]),
         }
-        cells.push(row.trouble().unwrap_or_default());
+        cells.push(row.mark());
         cells
     });
     document.table(2, &head, lines.collect());
     document.paragraph(
         "RPS: right answers per second, median over the trials. P95, P99: response time in \
          milliseconds, of right answers. RPS 95 %: interval of the median, or of the batch means of \
-         a single trial. A row with a note is not to be used without it.",
+         a single trial. A row with a note is not to be used: what voids it stands below, under the \
+         checks of the figures or the cases without figures.",
     );
 }
 

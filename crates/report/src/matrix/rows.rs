@@ -63,7 +63,8 @@ impl<'a> Row<'a> {
     /// What to say of a case that has no figures, or figures that cannot be true; one line.
     pub(crate) fn trouble(&self) -> Option<String> {
         let reason = self.variant.reason.as_deref().and_then(|r| r.lines().next());
-        let reason = reason.map(clean);
+        // What follows there has a place of its own.
+        let reason = reason.map(|r| clean(r.trim_end_matches("; the end of its log:")));
         match self.variant.status {
             VariantStatus::Pending => Some("not run".to_owned()),
             VariantStatus::Skipped => {
@@ -81,6 +82,21 @@ impl<'a> Row<'a> {
                 Some(format!("void: {}", gates.join("; ")))
             }
             VariantStatus::Ok => None,
+        }
+    }
+
+    /// The same in a few words, for a column.
+    pub(crate) fn mark(&self) -> String {
+        let gates = || {
+            let names: Vec<_> = self.voided.iter().map(|g| clean(&g.name)).collect();
+            names.join(", ")
+        };
+        match self.variant.status {
+            VariantStatus::Pending => "not run".to_owned(),
+            VariantStatus::Skipped => "skipped".to_owned(),
+            VariantStatus::Failed => "failed".to_owned(),
+            VariantStatus::Ok if self.voided.is_empty() => String::new(),
+            VariantStatus::Ok => format!("void: {}", gates()),
         }
     }
 
