@@ -1,9 +1,12 @@
 //! Nothing is allocated for an operation once the buffers have grown: counted, not claimed.
 
 use std::alloc::System;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pinchpoint_http::{Check, HttpDriver, HttpSpec, Parameter, RequestSpec, Target};
 use pinchpoint_load::{LoadSpec, Session};
 use pinchpoint_measure::{Choice, Column, Generator, Method, SqlType, Table};
 use pinchpoint_sql::{Admin, ConnectionSpec, StatementDriver, WriteDriver, WriteSpec};
@@ -85,13 +88,62 @@ fn an_operation_allocates_nothing_after_the_warm_up() {
                 },
             };
             let driver = WriteDriver::new(spec).expect("a driver");
-            let (allocations, operations) = count(driver, 4).await;
+            let (allocations, operations) = count(driver, 12).await;
             assert_none(&format!("{method:?}"), allocations, operations);
         }
         let dsn = server.parsed();
         let driver = StatementDriver::new(dsn, "SELECT $1::int4", (1, 9)).expect("a driver");
         let (allocations, operations) = count(driver, 16).await;
         assert_none("a prepared SELECT", allocations, operations);
+    });
+}
+
+/// A server in this process that allocates nothing for an answer, as its allocations count too.
+fn frugal_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("its address"));
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let mut request = [0_u8; 1024];
+                // A small request from loopback comes in one piece.
+                while stream.read(&mut request).is_ok_and(|count| count > 0) {
+                    let answer =
+                        b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{\"status\": \"ok\"}";
+                    if stream.write_all(answer).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+#[test]
+fn a_request_allocates_nothing_after_the_warm_up() {
+    let (target, _) = Target::parse(&frugal_server()).expect("a URL");
+    let request = RequestSpec {
+        path: "/users/{id}".to_owned(),
+        parameters: vec![Parameter { name: "id".to_owned(), min: 1, max: 900, zipf: Some(1.0) }],
+        checks: vec![
+            Check::Status(vec![200]),
+            Check::json_exists("/status").expect("a pointer"),
+            Check::BodySize(1, 100),
+        ],
+        ..RequestSpec::default()
+    };
+    let spec = HttpSpec {
+        target,
+        requests: vec![request],
+        timeout: Duration::from_secs(5),
+        keep_alive: true,
+        insecure: false,
+    };
+    block_on(async {
+        let driver = HttpDriver::new(&spec).expect("a driver");
+        let (allocations, operations) = count(driver, 8).await;
+        assert_none("a request", allocations, operations);
     });
 }
 

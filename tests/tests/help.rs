@@ -7,7 +7,7 @@ use crate::tree::root;
 
 #[test]
 fn help_teaches() {
-    for name in ["", "run", "list", "doctor", "report", "postgres"] {
+    for name in ["", "run", "http", "list", "doctor", "report", "postgres"] {
         let arguments: Vec<&str> = [name, "--help"].into_iter().filter(|a| !a.is_empty()).collect();
         let run = pinchpoint_with(("COLUMNS", "80"), &arguments);
         assert_eq!(run.code, Some(0), "{}", run.stderr);
@@ -47,7 +47,17 @@ fn the_version_is_that_of_the_package() {
 fn the_doctor_finds_a_server() {
     let run = pinchpoint(&["doctor"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    for part in ["machine", "kernel", "data in", "limits", "servers", "PostgreSQL", "looked in"] {
+    for part in [
+        "machine",
+        "kernel",
+        "data in",
+        "limits",
+        "servers",
+        "PgBouncer",
+        "Python",
+        "PostgreSQL",
+        "looked in",
+    ] {
         assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
     }
 }

@@ -3,6 +3,8 @@
 mod allocations;
 mod cleanup;
 mod command;
+mod compose;
+mod dataset;
 mod driver;
 mod external;
 mod help;

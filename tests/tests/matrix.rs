@@ -234,6 +234,46 @@ fn a_pooler_killed_in_mid_case_fails_that_case_only() {
 }
 
 #[test]
+fn an_application_killed_in_mid_case_fails_that_case_only() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = experiment(directory.path(), &[]);
+    let out = directory.path().join("result");
+    let (file, out_text) = (file.display().to_string(), out.display().to_string());
+    let mut running = Running::spawn(&[
+        "run",
+        &file,
+        "--out",
+        &out_text,
+        "--duration",
+        "3s",
+        "--warmup",
+        "300ms",
+        "--trials",
+        "1",
+        "--only",
+        "app=axum,actix",
+        "--only",
+        "users=10",
+        "--only",
+        "connection=direct",
+        "--only",
+        "waterfall=none",
+    ]);
+    let app = process(running.pid(), "pinchpoint-app-axum");
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    signal(app, Signal::KILL);
+    running.wait_for("actix-direct-10 trial 1/1");
+    let run = running.wait();
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let result = result(&out);
+    assert_eq!(result.variants[0].status, VariantStatus::Failed);
+    let reason = result.variants[0].reason.as_deref().expect("a reason");
+    assert!(reason.contains("axum ended by itself (killed by SIGKILL)"), "{reason}");
+    assert_eq!(result.variants[1].status, VariantStatus::Ok);
+    assert_nothing_left(run.pid);
+}
+
+#[test]
 fn an_interrupted_matrix_is_readable_and_can_be_resumed() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = experiment(directory.path(), &[]);
@@ -312,6 +352,41 @@ fn a_machine_without_pgbouncer_runs_what_it_can() {
     assert_eq!(result.variants[0].status, VariantStatus::Ok);
     assert_eq!(result.variants[1].status, VariantStatus::Skipped);
     assert!(result.variants[1].reason.as_deref().is_some_and(|r| r.contains("pgbouncer")));
+}
+
+#[test]
+fn an_application_that_somebody_else_runs_is_loaded_where_it_is() {
+    let server = crate::http::serve(crate::http::Manner::Answer);
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("mine.toml");
+    let text = format!(
+        r#"
+        experiment = "mine"
+        [dataset]
+        users = 1
+        posts = 1
+        comments = 0
+        [[request]]
+        path = "/"
+        checks = [{{ json = "/status", equals = "ok" }}]
+        [matrix]
+        connections = ["direct"]
+        users = [3]
+        [[app]]
+        name = "mine"
+        url = "{}"
+        [thresholds]
+        http_req_failed = ["rate<0.5"]
+        http_req_duration = ["p(95)<0.000001"]
+        "#,
+        server.url
+    );
+    fs::write(&file, text).expect("written");
+    let (run, result) = run(directory.path(), &file, &only(&[]));
+    assert_eq!(run.code, Some(99), "a missed threshold: {}", run.stderr);
+    let trial = trial(&result.variants[0]);
+    assert!(trial.succeeded > 20 && trial.failed == 0, "{:?}", trial.errors);
+    assert_eq!(trial.thresholds.iter().map(|t| t.passed).collect::<Vec<_>>(), [true, false]);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod gates;
 mod limit;
+#[cfg(test)]
+mod tests;
 
 pub use gates::{CaseLoad, case_gates};
 pub use limit::case_verdict;

@@ -127,7 +127,7 @@ impl HttpRun<'_> {
             factors: factors.clone(),
         });
         let load = self.spec(number);
-        let opened_before = self.driver.tally().opened;
+        let at_first = self.driver.tally();
         let mut session = tokio::select! {
             session = Session::open(self.driver.clone(), &load) => session?,
             () = cancelled(self.cancel) => return Err(LabError::Interrupted),
@@ -138,7 +138,7 @@ impl HttpRun<'_> {
         let measured = self.measure(&mut session, number).await?;
         let tally = self.driver.tally().since(&before);
         let rest = session.settle(settle_grace(self.cancel).min(job.http.timeout)).await?;
-        let opened = self.driver.tally().opened - opened_before;
+        let whole = self.driver.tally().since(&at_first);
         session.close().await;
         let threads = load.threads;
         let trial = HttpTrial {
@@ -149,7 +149,7 @@ impl HttpRun<'_> {
             factors,
             thresholds: &job.thresholds,
         }
-        .judge(Seen { warmed, measured, rest, tally, opened, stack: None, threads });
+        .judge(Seen { warmed, measured, rest, tally, whole, stack: None, threads });
         let interrupted = trial.status == TrialStatus::Interrupted;
         let variant = &mut self.result.variants[0];
         variant.trials.push(trial.clone());

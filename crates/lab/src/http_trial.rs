@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use pinchpoint_diagnose::CaseLoad;
-use pinchpoint_http::Tally;
+use pinchpoint_http::{EndpointTally, Tally};
 use pinchpoint_load::{Histograms, Rest, WarmedUp};
 use pinchpoint_measure::{
     Census, CheckFigures, Endpoint, Factors, HttpFigures, PHASES, Pace, PerRow, Phase,
@@ -40,8 +40,10 @@ pub(crate) struct Seen {
     pub(crate) warmed: WarmedUp,
     pub(crate) measured: Measured,
     pub(crate) rest: Rest,
+    /// Counted in the measured part.
     pub(crate) tally: Tally,
-    pub(crate) opened: u64,
+    /// Counted in the whole trial.
+    pub(crate) whole: Tally,
     pub(crate) stack: Option<StackFigures>,
     pub(crate) threads: usize,
 }
@@ -169,36 +171,36 @@ fn judge(trial: &Trial, seen: &Seen) -> (TrialStatus, Option<String>) {
 
 fn http_figures(plan: &HttpPlan, trial: &Trial, seen: &Seen) -> HttpFigures {
     let measured = &seen.measured;
-    let sum = |pick: fn(&pinchpoint_http::EndpointTally) -> u64| {
-        seen.tally.endpoints.iter().map(pick).sum::<u64>()
-    };
     let open = matches!(trial.pace, Pace::Open { .. });
-    let in_flight = seen.rest.abandoned as u64;
     HttpFigures {
         endpoints: endpoints(plan, &measured.histograms, &seen.tally),
-        census: Census {
-            scheduled: open.then_some(
-                measured.totals.operations + measured.totals.failed + trial.backlog_end + in_flight,
-            ),
-            ok: measured.totals.operations,
-            wrong_answer: sum(|e| e.wrong_answer),
-            status: sum(|e| e.status),
-            timed_out: sum(|e| e.timed_out),
-            refused: sum(|e| e.refused),
-            reset: sum(|e| e.reset),
-            other: sum(|e| e.other),
-            not_started: trial.backlog_end,
-            in_flight,
-        },
+        census: census(seen, open),
         service_latency_ms: trial.statement_latency_ms,
         percentiles_ms: percentiles(|q| measured.histograms.response_quantile_ms(q)),
         schedule_lag_ms: open.then(|| trial.phase_sum_ms(|p| p == Phase::Schedule)),
         bytes_received: seen.tally.bytes_received,
         bytes_sent: seen.tally.bytes_sent,
-        connections_opened: seen.opened,
+        connections_opened: seen.whole.opened,
         statuses: seen.tally.statuses.clone(),
         checks: checks(&plan.requests, &seen.tally),
         seconds: measured.seconds.clone(),
+    }
+}
+
+/// Where every operation of the whole trial went.
+fn census(seen: &Seen, open: bool) -> Census {
+    let sum = |pick: fn(&EndpointTally) -> u64| seen.whole.endpoints.iter().map(pick).sum::<u64>();
+    Census {
+        scheduled: open.then_some(seen.rest.due),
+        ok: sum(|e| e.succeeded),
+        wrong_answer: sum(|e| e.wrong_answer),
+        status: sum(|e| e.status),
+        timed_out: sum(|e| e.timed_out),
+        refused: sum(|e| e.refused),
+        reset: sum(|e| e.reset),
+        other: sum(|e| e.other),
+        not_started: seen.rest.not_started,
+        in_flight: seen.rest.abandoned as u64,
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Desk {
     pub(crate) stopping: Cell<bool>,
     /// Users with an operation under way, or about to start one.
     pub(crate) working: Cell<usize>,
+    /// Operations under way.
+    pub(crate) operating: Cell<usize>,
     pub(crate) settled: Latch,
     pub(crate) turnstile: Option<Turnstile>,
     pub(crate) recorder: RefCell<Recorder>,
@@ -121,7 +123,9 @@ async fn work<U: User>(user: &mut U, desk: &Desk) {
                 intended
             }
         };
+        desk.operating.set(desk.operating.get() + 1);
         let outcome = user.operate(&mut probe).await;
+        desk.operating.set(desk.operating.get() - 1);
         ended = Instant::now();
         let response = ended.saturating_duration_since(intended);
         desk.recorder.borrow_mut().record(response, ended, &probe, &outcome);

@@ -96,6 +96,11 @@ pub struct Harvest {
 pub struct Rest {
     /// Operations still under way when the grace was over: their outcome is not known.
     pub abandoned: usize,
+    /// Operations due by the schedule until nothing more was started, warm-up included; 0 in closed
+    /// load.
+    pub due: u64,
+    /// Of these, operations that nobody had begun.
+    pub not_started: u64,
     acks: Vec<Acks>,
 }
 
@@ -221,10 +226,12 @@ impl Session {
                 .map_err(|_| LoadError::ThreadLost)?;
             answers.push(answer);
         }
-        let mut rest = Rest { abandoned: 0, acks: Vec::new() };
+        let mut rest = Rest { abandoned: 0, due: 0, not_started: 0, acks: Vec::new() };
         for answer in answers {
             let settled: Settled = answer.await.map_err(|_| LoadError::ThreadLost)?;
             rest.abandoned += settled.abandoned;
+            rest.due += settled.due;
+            rest.not_started += settled.not_started;
             rest.acks.extend(settled.acks);
         }
         Ok(rest)

@@ -45,6 +45,10 @@ pub(crate) struct Slice {
 pub(crate) struct Settled {
     /// Operations still under way when the grace was over.
     pub(crate) abandoned: usize,
+    /// Arrivals due by the schedule when nothing more was started.
+    pub(crate) due: u64,
+    /// Of these, the ones that nobody had taken.
+    pub(crate) not_started: u64,
     pub(crate) acks: Option<Acks>,
 }
 
@@ -97,6 +101,7 @@ async fn serve<D: Driver>(driver: &D, setup: Setup) {
         habits,
         stopping: Cell::new(false),
         working: Cell::new(0),
+        operating: Cell::new(0),
         settled: Latch::default(),
         turnstile: arrivals.map(Turnstile::new),
         recorder: RefCell::new(Recorder {
@@ -165,11 +170,17 @@ fn rotate(desk: &Desk, empty: Histograms) -> Slice {
 }
 
 async fn settle(desk: &Desk, grace: Duration) -> Settled {
+    let (due, taken) = desk.turnstile.as_ref().map_or((0, 0), |t| t.due_and_taken(Instant::now()));
     desk.stop();
     if desk.working.get() > 0 {
         let _ = tokio::time::timeout(grace, desk.settled.passed()).await;
     }
-    Settled { abandoned: desk.working.get(), acks: desk.recorder.borrow_mut().acks.take() }
+    Settled {
+        abandoned: desk.operating.get(),
+        due,
+        not_started: due.saturating_sub(taken),
+        acks: desk.recorder.borrow_mut().acks.take(),
+    }
 }
 
 /// CPU time that this thread has used.

@@ -68,6 +68,12 @@ impl Turnstile {
         }
     }
 
+    /// How many arrivals were due until `now`, by the schedule alone, and how many have been taken.
+    pub(crate) fn due_and_taken(&self, now: Instant) -> (u64, u64) {
+        self.backlog(now);
+        (self.due.borrow().passed, self.taken.get())
+    }
+
     /// How many arrivals are due at `now` and not taken.
     pub(crate) fn backlog(&self, now: Instant) -> u64 {
         let elapsed = now.saturating_duration_since(self.start.get());

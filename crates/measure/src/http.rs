@@ -56,11 +56,11 @@ pub struct Endpoint {
     pub errors: BTreeMap<String, u64>,
 }
 
-/// Where the operations of a trial went: each is in exactly one class, and together they are what
-/// was started or, under a schedule, what was due.
+/// Where the operations of a trial went, its warm-up included: each is in exactly one class, and
+/// together they are what was started or, under a schedule, what was due.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Census {
-    /// Due by the schedule until the end of the measured part; absent in closed load.
+    /// Due until the end by the schedule alone, which is counted apart; absent in closed load.
     pub scheduled: Option<u64>,
     /// Answered rightly.
     pub ok: u64,

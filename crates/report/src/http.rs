@@ -229,7 +229,7 @@ impl Sheet {
         let due = census
             .scheduled
             .map_or(String::new(), |n| format!(" = {} due by the schedule", group_thousands(n)));
-        self.line("census", &format!("{}{due}", parts.join(" + ")));
+        self.line("whole trial", &format!("{}{due}", parts.join(" + ")));
     }
 
     fn generator(&mut self, trial: &Trial) {

@@ -236,13 +236,14 @@ impl CaseRun<'_> {
             labels: spec.requests.len(),
             keep_acks: false,
         };
+        // Before the load: it may take every connection that the server has.
+        let mut watch = self.watch(stack, console).await?;
         let mut session = tokio::select! {
             session = Session::open(driver.clone(), &load) => session?,
             () = cancelled(self.cancel) => return Err(LabError::Interrupted),
         };
         session.start();
         let warmed = self.warm_up(&session, tell).await;
-        let mut watch = self.watch(stack, console).await?;
         watch.begin().await?;
         let before = driver.tally();
         let measured = self.measure(stack, &mut session, &mut watch, tell).await?;
@@ -251,12 +252,12 @@ impl CaseRun<'_> {
         let allowed = if self.case.via == Via::Direct { allowed } else { None };
         let (processes, sessions, pooler) = watch.end(measured.totals.operations, allowed).await;
         let rest = session.settle(settle_grace(self.cancel)).await?;
-        let opened = driver.tally().opened;
+        let whole = driver.tally();
         session.close().await;
         let stack =
             Some(StackFigures { processes, sessions: Some(sessions), pooler, evidence: None });
         let tally = after.since(&before);
-        Ok(Seen { warmed, measured, rest, tally, opened, stack, threads })
+        Ok(Seen { warmed, measured, rest, tally, whole, stack, threads })
     }
 
     async fn watch(&self, stack: &Stack, console: Option<Connection>) -> Result<Watch, LabError> {

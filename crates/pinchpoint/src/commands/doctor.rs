@@ -3,7 +3,7 @@ use std::path::Path;
 
 use pinchpoint_measure::{ExitCode, significant};
 use pinchpoint_observe::{filesystem, fsync_probe, machine};
-use pinchpoint_stack::{SearchInput, find_postgres};
+use pinchpoint_stack::{SearchInput, find, find_pgbouncer, find_postgres};
 
 use crate::cli::DoctorArgs;
 use crate::failure::Failure;
@@ -14,6 +14,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     describe_machine(&mut text);
     describe_disk(&mut text);
     describe_limits(&mut text);
+    describe_matrix(&mut text);
     let usable = describe_postgres(&mut text, args);
     print(&text)?;
     match usable {
@@ -58,6 +59,25 @@ fn describe_limits(text: &mut String) {
         Err(error) => {
             let _ = writeln!(text, "servers    {error}");
         }
+    }
+}
+
+/// What a matrix of applications needs beside PostgreSQL.
+fn describe_matrix(text: &mut String) {
+    let pooler = match find_pgbouncer(None) {
+        Ok(found) => format!("{} ({})", found.version, found.path.display()),
+        Err(_) => "not found: cases through it are skipped".to_owned(),
+    };
+    let _ = writeln!(text, "PgBouncer  {pooler}");
+    let python = find("python3").map_or("not found".to_owned(), |path| display(&path));
+    let kept = display(&pinchpoint_stack::cache_dir());
+    let _ = writeln!(text, "Python     {python}; applications and their packages in {kept}");
+    for program in ["pinchpoint-app-axum", "pinchpoint-app-actix"] {
+        let beside = std::env::current_exe().ok().and_then(|e| Some(e.parent()?.join(program)));
+        let place = beside.filter(|p| p.is_file()).or_else(|| find(program));
+        let place = place
+            .map_or("not built: cargo build --release --workspace".to_owned(), |p| display(&p));
+        let _ = writeln!(text, "           {program}: {place}");
     }
 }
 

@@ -110,7 +110,10 @@ pub(crate) fn thresholds(sink: &Sink, found: &Value<'_>) -> Vec<String> {
         return Vec::new();
     };
     let mut all = Vec::new();
-    for (metric, expressions) in table {
+    // The parser sorts by name; the file's order is the user's.
+    let mut metrics: Vec<_> = table.iter().collect();
+    metrics.sort_by_key(|(metric, _)| metric.span().start);
+    for (metric, expressions) in metrics {
         let name = metric.get_ref();
         if !METRICS.contains(&name.as_ref()) {
             let help = match nearest(name, METRICS) {
