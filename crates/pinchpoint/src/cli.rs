@@ -53,7 +53,7 @@ Examples:
   pinchpoint run ladder --duration 3s --trials 3
   pinchpoint run ladder --rungs 2-B --target-tps 2000 --arrivals poisson
   pinchpoint run mine.toml --out results/before --json > before.json
-  pinchpoint run frameworks --quick --only app=fastapi,django --only users=10,100
+  pinchpoint run frameworks --quick --only app=django --only users=100
 
 What a rung does, and every default, stands in the experiment file: `pinchpoint list --show ladder`.")]
 pub(crate) struct RunArgs {
@@ -101,9 +101,6 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) search: SearchArgs,
 
-    #[command(flatten)]
-    pub(crate) matrix: MatrixArgs,
-
     /// Print `result.json` to standard output instead of the table.
     #[arg(long)]
     pub(crate) json: bool,
@@ -111,6 +108,9 @@ pub(crate) struct RunArgs {
     /// Show no progress.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) matrix: MatrixArgs,
 }
 
 /// What concerns a matrix of applications only.
@@ -144,12 +144,13 @@ pub(crate) struct MatrixArgs {
 Examples:
   pinchpoint http http://127.0.0.1:8000/ -u 100 --duration 30s
   pinchpoint http http://127.0.0.1:8000/ --rate 500 --arrivals poisson
-  pinchpoint http http://127.0.0.1:8000/api -d '{\"a\":1}' -H 'Content-Type: application/json'
+  pinchpoint http http://127.0.0.1:8000/api -d @body.json -H 'Content-Type: text/json'
   pinchpoint http http://127.0.0.1:8000/ --check-json /status=ok \\
-      --threshold 'http_req_duration: p(95)<200' --threshold 'http_req_failed: rate<0.01'
+      --threshold 'http_req_duration: p(95)<200' \\
+      --threshold 'http_req_failed: rate<0.01'
 
-Thresholds take k6's grammar on http_req_duration, http_req_failed, http_reqs and checks; a missed
-one ends with exit code 99.")]
+Thresholds take k6's grammar, on http_req_duration, http_req_failed, http_reqs and checks;
+a missed one ends with exit code 99.")]
 pub(crate) struct HttpArgs {
     /// What to ask for.
     #[arg(value_name = "URL")]
@@ -188,9 +189,6 @@ pub(crate) struct HttpArgs {
     #[arg(long, value_enum, value_name = "SHAPE", default_value_t = Arrivals::Constant)]
     pub(crate) arrivals: Arrivals,
 
-    #[command(flatten)]
-    pub(crate) request: RequestArgs,
-
     /// A limit in k6's grammar; may be given several times
     #[arg(long, value_name = "METRIC: EXPRESSION")]
     pub(crate) threshold: Vec<String>,
@@ -214,6 +212,9 @@ pub(crate) struct HttpArgs {
     /// Show no progress.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
 }
 
 /// What is asked, and what an answer must be.
