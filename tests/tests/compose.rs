@@ -30,7 +30,7 @@ fn pgbouncer_in_a_container_has_the_settings_of_the_experiment() {
 fn containers_listen_on_loopback_alone_and_have_their_limits() {
     let text = deploy("compose.yaml");
     let ports: Vec<&str> = text.lines().filter(|l| l.trim().starts_with("ports:")).collect();
-    assert_eq!(ports.len(), 10, "five applications, direct and pooled");
+    assert_eq!(ports.len(), 11, "five applications, direct and pooled, and PostgreSQL");
     assert!(ports.iter().all(|l| l.contains("[\"127.0.0.1:")), "{ports:?}");
     assert!(text.contains("    cpus: 0.5\n    mem_limit: 512m"), "PostgreSQL's limits");
     assert!(

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use pinchpoint_measure::{ExitCode, RunResult, Trial};
 
 use crate::command::{Run, Running, pinchpoint};
-use crate::processes::signal;
+use crate::processes::{signal, until};
 
 /// What the server does with its requests.
 #[derive(Clone, Copy, PartialEq)]
@@ -248,6 +249,66 @@ fn bad_arguments_are_answered_with_what_is_right() {
         texts.push('\n');
     }
     insta::assert_snapshot!(texts);
+}
+
+/// An HTTPS server of openssl's, with a certificate that nobody trusts.
+#[test]
+fn a_certificate_is_checked_unless_told_otherwise() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+        ])
+        .args([
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-keyout",
+            &at("key"),
+            "-out",
+            &at("cert"),
+        ])
+        .output()
+        .expect("openssl runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = free.local_addr().expect("its address").port().to_string();
+    drop(free);
+    let mut server = Command::new("openssl")
+        .args([
+            "s_server",
+            "-accept",
+            &port,
+            "-www",
+            "-quiet",
+            "-cert",
+            &at("cert"),
+            "-key",
+            &at("key"),
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("openssl runs");
+    until("the server listens", || TcpStream::connect(format!("127.0.0.1:{port}")).ok());
+    let url = format!("https://127.0.0.1:{port}/");
+    let (run, trial) = load(&url, &["-u", "1", "-t", "500ms", "--insecure"]);
+    let (refused, distrusted) = load(&url, &["-u", "1", "-t", "300ms"]);
+    server.kill().expect("it ends");
+    server.wait().expect("it has ended");
+    ended_as(&run, ExitCode::Ok);
+    assert!(trial.succeeded > 2, "{:?}", trial.errors);
+    ended_as(&refused, ExitCode::RunFailed);
+    assert!(distrusted.errors.keys().eq(["tls failed"]), "{:?}", distrusted.errors);
 }
 
 #[test]

@@ -355,6 +355,35 @@ fn a_machine_without_pgbouncer_runs_what_it_can() {
 }
 
 #[test]
+fn an_external_server_gets_the_blog_and_loses_nothing() {
+    let server = crate::server::Server::start(&[]);
+    // A session of somebody else, which must live on.
+    let bystander = server.value("SELECT pg_backend_pid()");
+    assert!(!bystander.is_empty());
+    server.query("CREATE TABLE precious AS SELECT 7 AS n");
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = experiment(directory.path(), &[]);
+    let mut options = only(&["app=axum", "users=5", "waterfall=none"]);
+    let dsn: &'static str = Box::leak(server.dsn.trim().to_owned().into_boxed_str());
+    options.extend(["--dsn", dsn]);
+    let (run, result) = run(directory.path(), &file, &options);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    for variant in &result.variants {
+        let trial = trial(variant);
+        assert!(trial.succeeded > 20 && trial.failed == 0, "{}: {:?}", variant.name, trial.errors);
+        let stack = trial.stack.as_ref().expect("what could be watched");
+        assert!(stack.process("postgres").is_none(), "it is not ours to look into");
+        assert!(stack.sessions.as_ref().is_some_and(|s| s.most >= 1), "{:?}", stack.sessions);
+    }
+    assert!(!result.environment.software[0].managed);
+    assert_eq!(server.value("SELECT n FROM precious"), "7");
+    assert_eq!(server.value("SELECT count(*) FROM posts"), "1000");
+    let text = fs::read_to_string(directory.path().join("result/result.json")).expect("a result");
+    let password = dsn.split(':').nth(2).and_then(|r| r.split('@').next()).expect("a password");
+    assert!(!text.contains(password), "the password stays out of the result");
+}
+
+#[test]
 fn an_application_that_somebody_else_runs_is_loaded_where_it_is() {
     let server = crate::http::serve(crate::http::Manner::Answer);
     let directory = tempfile::tempdir().expect("a directory");

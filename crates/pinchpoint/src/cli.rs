@@ -93,7 +93,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 
-    /// Use this PostgreSQL instead of a private one; only a schema of our own is made, and dropped.
+    /// Use this PostgreSQL instead of a private one. A ladder makes a schema of its own, and drops it;
+    /// a matrix makes the tables users, posts and comments, unless somebody else's are there.
     /// A password may come from PGPASSWORD instead of the URL.
     #[arg(long, value_name = "URL", conflicts_with = "pg_bin")]
     pub(crate) dsn: Option<String>,

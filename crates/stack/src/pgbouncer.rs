@@ -31,7 +31,9 @@ pub struct PgBouncerOptions {
 /// The server behind a pooler, and the credentials that are good for both.
 #[derive(Debug, Clone)]
 pub struct Upstream {
-    /// Its port on the loopback address.
+    /// Its host, for a server that is not ours; the loopback address otherwise.
+    pub host: String,
+    /// Its port.
     pub port: u16,
     /// The user.
     pub user: String,
@@ -151,11 +153,11 @@ impl PgBouncer {
     }
 
     fn configuration(&self, users: &Path, settings: &[(String, String)]) -> String {
-        let Upstream { port, user, password, database, .. } = &self.server;
+        let Upstream { host, port, user, password, database, .. } = &self.server;
         let mut text = String::from("[databases]\n");
         // With a user of its own the pool fills to `min_pool_size` before the first client comes.
         text.push_str(&format!(
-            "{database} = host=127.0.0.1 port={port} dbname={database} user={user} \
+            "{database} = host={host} port={port} dbname={database} user={user} \
              password={password}\n\n[pgbouncer]\n"
         ));
         let directory = self.process.directory.path().display().to_string();

@@ -7,15 +7,19 @@ use std::time::Duration;
 use pinchpoint_measure::Software;
 use pinchpoint_plan::Matrix;
 use pinchpoint_sql::{Connection, Dsn, SqlError, TlsSetup};
-use pinchpoint_stack::{Cancel, Installation, Postgres, PostgresOptions, Transport, Upstream};
+use pinchpoint_stack::{
+    Cancel, Helper, Installation, Postgres, PostgresOptions, Transport, Upstream,
+};
 
 use crate::error::LabError;
 use crate::matrix::MatrixOptions;
+use crate::options::Target;
 use crate::server::SETTINGS;
 
 /// The server under the applications.
 pub(crate) struct Bench {
-    pub(crate) postgres: Postgres,
+    /// Absent for a server that is not ours.
+    pub(crate) postgres: Option<Postgres>,
     pub(crate) admin: Connection,
     dsn: Dsn,
     /// Whether statements can be counted.
@@ -43,7 +47,29 @@ impl Bench {
         options: &MatrixOptions,
         cancel: &Cancel,
     ) -> Result<Self, LabError> {
-        let counts_statements = has_statement_counter(&options.installation);
+        match &options.server {
+            Target::Managed { installation, helper } => {
+                Self::managed(matrix, installation, helper, cancel).await
+            }
+            Target::External { dsn } => Self::external(dsn).await,
+        }
+    }
+
+    /// What it is, for people.
+    pub(crate) fn describe(options: &MatrixOptions) -> String {
+        match &options.server {
+            Target::Managed { installation, .. } => format!("PostgreSQL {}", installation.version),
+            Target::External { .. } => "external PostgreSQL".to_owned(),
+        }
+    }
+
+    async fn managed(
+        matrix: &Matrix,
+        installation: &Installation,
+        helper: &Helper,
+        cancel: &Cancel,
+    ) -> Result<Self, LabError> {
+        let counts_statements = has_statement_counter(installation);
         let mut settings = Vec::new();
         if counts_statements {
             // Loaded and silent: counting is switched on for the evidence pass only.
@@ -52,9 +78,9 @@ impl Bench {
         }
         settings.extend(matrix.postgres.settings.iter().cloned());
         let postgres = Postgres::start(
-            &options.helper,
+            helper,
             &PostgresOptions {
-                installation: options.installation.clone(),
+                installation: installation.clone(),
                 settings,
                 cpus: matrix.postgres.cpus,
                 memory_bytes: matrix.postgres.memory_bytes,
@@ -72,7 +98,38 @@ impl Bench {
             admin.query(sql).await.map_err(asked("make pg_stat_statements"))?;
         }
         let upstream = make_role(&mut admin, &postgres).await?;
-        Ok(Self { postgres, admin, dsn, counts_statements, upstream })
+        Ok(Self { postgres: Some(postgres), admin, dsn, counts_statements, upstream })
+    }
+
+    /// A server that somebody else runs: nothing of it is changed but the blog's own tables, and
+    /// nobody's session is ended. Applications log in as the DSN's role.
+    async fn external(dsn: &str) -> Result<Self, LabError> {
+        let dsn = Dsn::parse(dsn)
+            .map_err(|e| LabError::Unsuitable(format!("the DSN is not usable: {e}")))?
+            .with_password(std::env::var("PGPASSWORD").ok())
+            .named("pinchpoint-admin");
+        let unsuitable = |text: &str| Err(LabError::Unsuitable(text.to_owned()));
+        if dsn.is_unix() {
+            return unsuitable(
+                "the DSN names a Unix socket, and applications connect by TCP: name a host",
+            );
+        }
+        let Some(password) = dsn.password.clone() else {
+            return unsuitable(
+                "the DSN has no password, and applications and PgBouncer need one; put it there, or \
+                 into PGPASSWORD",
+            );
+        };
+        let upstream = Upstream {
+            host: dsn.host.clone(),
+            port: dsn.port,
+            user: dsn.user.clone(),
+            password,
+            database: dsn.database.clone(),
+            verifier: None,
+        };
+        let admin = connect(&dsn).await?;
+        Ok(Self { postgres: None, admin, dsn, counts_statements: false, upstream })
     }
 
     /// Another session for whoever watches.
@@ -86,8 +143,14 @@ impl Bench {
 
     /// Brings the server back to where every case begins: nobody connected, nothing left to write.
     pub(crate) async fn reset(&mut self, cancel: &Cancel) -> Result<(), LabError> {
-        if self.postgres.alive().is_err() || self.admin.query("SELECT 1").await.is_err() {
-            self.postgres.restart(cancel)?;
+        let Some(postgres) = &mut self.postgres else {
+            if self.admin.query("SELECT 1").await.is_err() {
+                self.admin = connect(&self.dsn).await?;
+            }
+            return Ok(());
+        };
+        if postgres.alive().is_err() || self.admin.query("SELECT 1").await.is_err() {
+            postgres.restart(cancel)?;
             self.admin = connect(&self.dsn).await?;
             self.warm_cache().await?;
         }
@@ -117,7 +180,7 @@ impl Bench {
         Ok(Software {
             name: "PostgreSQL".to_owned(),
             version: version.split_whitespace().next().unwrap_or(version).to_owned(),
-            managed: true,
+            managed: self.postgres.is_some(),
             transport: "tcp".to_owned(),
             settings: settings.filter(|(name, _)| SETTINGS.contains(&name.as_str())).collect(),
         })
@@ -130,8 +193,9 @@ impl Bench {
 
     /// The same as a URL, for an application that connects itself.
     pub(crate) fn dsn_of_app(&self) -> String {
-        let Upstream { port, user, password, database, .. } = &self.upstream;
-        format!("postgresql://{user}:{password}@127.0.0.1:{port}/{database}")
+        let Upstream { host, port, user, password, database, .. } = &self.upstream;
+        let [user, password, database] = [user, password, database].map(|text| encode(text));
+        format!("postgresql://{user}:{password}@{host}:{port}/{database}")
     }
 }
 
@@ -151,12 +215,21 @@ async fn make_role(admin: &mut Connection, postgres: &Postgres) -> Result<Upstre
     let kept = format!("SELECT rolpassword FROM pg_authid WHERE rolname = '{ROLE}'");
     let rows = admin.query(&kept).await.map_err(&failed)?;
     Ok(Upstream {
+        host: "127.0.0.1".to_owned(),
         port: postgres.port(),
         user: ROLE.to_owned(),
         password,
         database: postgres.database().to_owned(),
         verifier: rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten(),
     })
+}
+
+/// A text as a part of a URL.
+fn encode(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~".contains(&b);
+    text.bytes()
+        .map(|b| if plain(b) { (b as char).to_string() } else { format!("%{b:02X}") })
+        .collect()
 }
 
 async fn connect(dsn: &Dsn) -> Result<Connection, LabError> {

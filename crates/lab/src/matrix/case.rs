@@ -261,13 +261,11 @@ impl CaseRun<'_> {
     }
 
     async fn watch(&self, stack: &Stack, console: Option<Connection>) -> Result<Watch, LabError> {
-        let postgres = &self.bench.postgres;
-        let mut processes = vec![Watched::new(
-            "postgres",
-            postgres.pid(),
-            postgres.groups(),
-            self.matrix.postgres.cpus,
-        )];
+        let mut processes = Vec::new();
+        if let Some(postgres) = &self.bench.postgres {
+            let cpus = self.matrix.postgres.cpus;
+            processes.push(Watched::new("postgres", postgres.pid(), postgres.groups(), cpus));
+        }
         if let Some(pooler) = &stack.pooler {
             let cpus = self.matrix.pgbouncer.cpus;
             processes.push(Watched::new("pgbouncer", pooler.pid(), pooler.groups(), cpus));
@@ -276,7 +274,8 @@ impl CaseRun<'_> {
             processes.push(Watched::new("app", app.pid(), app.groups(), self.app().cpus));
         }
         let session = self.bench.session().await?;
-        Ok(Watch::new(session, console, processes.into_iter().flatten().collect()))
+        let user = &self.bench.upstream().user;
+        Ok(Watch::new(session, user, console, processes.into_iter().flatten().collect()))
     }
 
     async fn warm_up(&self, session: &Session, tell: &mut dyn FnMut(&Event)) -> WarmedUp {
@@ -319,7 +318,7 @@ impl CaseRun<'_> {
             let gone = [
                 stack.app.as_ref().and_then(|a| a.alive().err()),
                 stack.pooler.as_ref().and_then(|p| p.alive().err()),
-                postgres.alive().err(),
+                postgres.as_ref().and_then(|p| p.alive().err()),
             ];
             gone.into_iter().flatten().next().map(|gone| gone.to_string())
         };

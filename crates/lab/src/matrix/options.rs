@@ -1,6 +1,8 @@
 use std::path::PathBuf;
 
-use pinchpoint_stack::{AppFile, Helper, Installation, PoolerProgram};
+use pinchpoint_stack::{AppFile, Helper, PoolerProgram};
+
+use crate::options::Target;
 
 /// Where and on what a matrix is run.
 #[derive(Debug, Clone)]
@@ -9,8 +11,8 @@ pub struct MatrixOptions {
     pub directory: Option<PathBuf>,
     /// Go on with the run whose result is in `directory`: cases that have all their trials stay.
     pub resume: bool,
-    /// The database server's programs.
-    pub installation: Installation,
+    /// The database server. In one that is not ours the blog's tables are made, and stay.
+    pub server: Target,
     /// Our own executable, which prepares and guards child processes.
     pub helper: Helper,
     /// The pooler; absent when none was found, with the reason.

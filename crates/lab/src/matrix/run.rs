@@ -8,7 +8,7 @@ use pinchpoint_measure::{
 };
 use pinchpoint_observe::CpuSampler;
 use pinchpoint_plan::{Case, Matrix, Via, WarmUp};
-use pinchpoint_stack::Cancel;
+use pinchpoint_stack::{Cancel, Postgres};
 
 use crate::directory::ResultDirectory;
 use crate::environment;
@@ -98,13 +98,15 @@ impl MatrixRun<'_> {
         self.announce();
         self.directory.write_result(&self.result)?;
         self.prepare_apps()?;
-        let what = format!("PostgreSQL {}", self.options.installation.version);
+        let what = Bench::describe(self.options);
         self.tell(&Event::StackStarting { what: what.clone() });
         let began = Instant::now();
         let mut bench = Bench::start(self.matrix, self.options, self.cancel).await?;
         self.tell(&Event::StackReady { what, ready_s: began.elapsed().as_secs_f64() });
         let outcome = self.on(&mut bench).await;
-        self.directory.keep_log("postgres.log", &bench.postgres.log_tail(400));
+        if let Some(postgres) = &bench.postgres {
+            self.directory.keep_log("postgres.log", &postgres.log_tail(400));
+        }
         outcome
     }
 
@@ -189,7 +191,8 @@ impl MatrixRun<'_> {
 
     async fn describe(&mut self, bench: &mut Bench) -> Result<(), LabError> {
         let dataset = self.result.environment.dataset.take();
-        let mut described = environment::of_machine(Some(&bench.postgres.data_dir()));
+        let data = bench.postgres.as_ref().map(Postgres::data_dir);
+        let mut described = environment::of_machine(data.as_deref());
         described.dataset = dataset;
         described.software.push(bench.software().await?);
         if let Ok(pooler) = &self.options.pooler
@@ -203,7 +206,7 @@ impl MatrixRun<'_> {
                 settings: self.matrix.pgbouncer.settings.iter().cloned().collect(),
             });
         }
-        described.limits = bench.postgres.limits();
+        described.limits = bench.postgres.as_ref().map(Postgres::limits).unwrap_or_default();
         self.result.environment = described;
         for warning in environment::warnings(&self.result.environment) {
             self.warn(warning);

@@ -15,10 +15,6 @@ use crate::matrix::bench::number;
 /// Between two looks: often enough to see a queue, and about half a per cent of a core.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// Sessions that are not our own.
-const SESSIONS: &str = "SELECT count(*) FROM pg_stat_activity \
-                        WHERE backend_type = 'client backend' \
-                        AND application_name NOT LIKE 'pinchpoint-admin%'";
 const OPENED: &str = "SELECT sessions FROM pg_stat_database WHERE datname = current_database()";
 
 /// A process that is watched.
@@ -73,6 +69,8 @@ impl Watched {
 /// Everything that is watched around a measured part.
 pub(crate) struct Watch {
     pub(crate) server: Connection,
+    /// Counts the sessions of the applications' role that are not our own.
+    count: String,
     pub(crate) console: Option<Connection>,
     pub(crate) processes: Vec<Watched>,
     sessions: SessionFigures,
@@ -86,11 +84,18 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) fn new(
         server: Connection,
+        user: &str,
         console: Option<Connection>,
         processes: Vec<Watched>,
     ) -> Self {
         Self {
             server,
+            count: format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' \
+                 AND datname = current_database() AND usename = '{}' \
+                 AND application_name NOT LIKE 'pinchpoint-admin%'",
+                user.replace('\'', "''")
+            ),
             console,
             processes,
             sessions: SessionFigures::default(),
@@ -117,7 +122,7 @@ impl Watch {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            if let Ok(count) = number(&mut self.server, SESSIONS).await {
+            if let Ok(count) = number(&mut self.server, &self.count).await {
                 self.sessions.most = self.sessions.most.max(count);
                 self.sessions.samples += 1;
             }

@@ -3,11 +3,11 @@ use std::path::{Path, PathBuf};
 use pinchpoint_lab::{MatrixOptions, run_matrix};
 use pinchpoint_measure::ExitCode;
 use pinchpoint_plan::{Matrix, MatrixOverrides};
-use pinchpoint_stack::{Cancel, Helper, find_pgbouncer};
+use pinchpoint_stack::{Cancel, find_pgbouncer};
 
 use crate::apps::APPS;
 use crate::cli::{Arrivals, RunArgs};
-use crate::commands::run::{conclude, installation, listen, show, sink, warm_up};
+use crate::commands::run::{conclude, helper, listen, show, sink, target, warm_up};
 use crate::failure::Failure;
 
 /// Runs a matrix of applications.
@@ -15,21 +15,15 @@ pub(crate) fn run(matrix: Matrix, args: &RunArgs) -> Result<ExitCode, Failure> {
     if args.rungs.is_some() {
         return Err(Failure::input("--rungs is for ladders; choose cases with --only"));
     }
-    if args.dsn.is_some() {
-        return Err(Failure::input("--dsn is for ladders: a matrix brings up its own PostgreSQL")
-            .hint("an application that somebody else runs has `url` in its [[app]]"));
-    }
     let matrix =
         matrix.with(&overrides(args)?).map_err(|error| Failure::input(error.to_string()))?;
-    let exe = std::env::current_exe()
-        .map_err(|error| Failure::run(format!("failed to find our own executable: {error}")))?;
     let pooler =
         find_pgbouncer(args.matrix.pgbouncer.as_deref()).map_err(|error| error.to_string());
     let options = MatrixOptions {
         directory: args.matrix.resume.clone().or_else(|| args.out.clone()),
         resume: args.matrix.resume.is_some(),
-        installation: installation(&args.search)?,
-        helper: Helper { exe },
+        server: target(args)?,
+        helper: helper()?,
         pooler,
         built_in: APPS.to_vec(),
         base: base(&args.experiment),

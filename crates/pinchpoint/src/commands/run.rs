@@ -113,7 +113,7 @@ fn overrides(args: &RunArgs) -> Result<Overrides, Failure> {
     })
 }
 
-fn target(args: &RunArgs) -> Result<Target, Failure> {
+pub(crate) fn target(args: &RunArgs) -> Result<Target, Failure> {
     if let Some(dsn) = &args.dsn {
         // To libpq this is the local default server; here it is a script's unset variable.
         if dsn.trim().is_empty() {
