@@ -319,6 +319,21 @@ fn an_interrupted_matrix_is_readable_and_can_be_resumed() {
 }
 
 #[test]
+fn users_are_raised_until_they_bring_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = experiment(directory.path(), &[]);
+    let mut options = only(&["app=axum", "users=2", "connection=direct", "waterfall=none"]);
+    options.push("--until-limit");
+    let (run, result) = run(directory.path(), &file, &options);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let levels: Vec<_> = result.variants.iter().map(|v| v.factors["users"].clone()).collect();
+    assert!(levels.len() >= 2 && levels[..2] == [2, 4], "{levels:?}");
+    let [knee] = result.knees.as_slice() else { panic!("{:?}", result.knees) };
+    assert!(knee.app == "axum" && knee.users >= 2 && knee.throughput_per_s > 0.0, "{knee:?}");
+    assert!(run.stdout.contains("Where more users gave no more"), "{}", run.stdout);
+}
+
+#[test]
 fn too_many_connections_are_counted_and_not_the_end() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = experiment(

@@ -154,10 +154,10 @@ impl MatrixRun<'_> {
         let size = BlogSize { users: plan.users, posts: plan.posts, comments: plan.comments };
         let blog = Blog { size, seed: plan.seed };
         let what = format!(
-            "blog of {} users, {} posts, {} comments",
+            "the blog: {} users, {} posts, {} comments",
             plan.users, plan.posts, plan.comments
         );
-        self.tell(&Event::StackStarting { what: what.clone() });
+        self.tell(&Event::StackStarting { what });
         let began = Instant::now();
         let cancel = self.cancel;
         let (sink, directory) = (&mut *self.sink, &mut self.directory);
@@ -185,6 +185,7 @@ impl MatrixRun<'_> {
             loaded_s: matches!(seeded, Seeded::Loaded { .. })
                 .then(|| began.elapsed().as_secs_f64()),
         });
+        let what = "the blog".to_owned();
         self.tell(&Event::StackReady { what, ready_s: began.elapsed().as_secs_f64() });
         Ok(())
     }
