@@ -31,7 +31,7 @@ pub use cgroup::limit_means;
 pub use error::StackError;
 pub use exec::{Helper, raise_file_limit, run_exec};
 pub use guard::run_guard;
-pub use pgbouncer::{OWNED_SETTINGS, PgBouncer, PgBouncerOptions, Upstream};
+pub use pgbouncer::{PgBouncer, PgBouncerOptions, Upstream};
 pub use postgres::{Postgres, PostgresOptions, Transport};
 pub use programs::{PoolerProgram, find, find_pgbouncer, pooler_is_at_least};
 pub use random::password;

@@ -16,7 +16,8 @@ use crate::supervised::{Exited, Supervised, free_port};
 pub struct PgBouncerOptions {
     /// The program.
     pub program: PoolerProgram,
-    /// Settings of `[pgbouncer]`; they win over ours, but for those that we must own.
+    /// Settings of `[pgbouncer]`; they win over ours; the reader of experiments refuses
+    /// those that we must own.
     pub settings: Vec<(String, String)>,
     /// CPUs that it may use.
     pub cpus: Option<f64>,
@@ -56,23 +57,6 @@ pub struct PgBouncer {
 
 const LOG: &str = "pgbouncer.log";
 const READY_WITHIN: Duration = Duration::from_secs(10);
-
-/// Settings that are ours: what is bound, who gets in, where it keeps things.
-pub const OWNED_SETTINGS: [&str; 13] = [
-    "listen_addr",
-    "listen_port",
-    "unix_socket_dir",
-    "unix_socket_mode",
-    "auth_type",
-    "auth_file",
-    "auth_query",
-    "auth_user",
-    "admin_users",
-    "stats_users",
-    "logfile",
-    "pidfile",
-    "user",
-];
 
 impl std::fmt::Debug for PgBouncer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
