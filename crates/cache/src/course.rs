@@ -1,0 +1,362 @@
+//! The course of one flight: ask Redis, take the lease or wait for its holder, call the function,
+//! store what it said unless it was invalidated meanwhile.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use crate::cache::{Inner, Loaded, Value};
+use crate::envelope::{self, Envelope, Found, HEADER, Times, Version};
+use crate::error::LoadError;
+use crate::flight::{Landed, Ticket};
+use crate::function::Function;
+use crate::memory::{Before, Borrowed, Entry, TAGS};
+use crate::origin::{Call, Chain};
+use crate::shared::{Commit, Shared};
+use crate::telemetry::Outcome;
+
+/// A holder of a lease that died says nothing: waiters look again after this long.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// A background refresh that failed is not tried again for this long.
+const RETRY: Duration = Duration::from_secs(1);
+
+pub(crate) struct Course {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) function: &'static Function,
+    pub(crate) ticket: Ticket,
+    pub(crate) tags: Arc<[Box<str>]>,
+    pub(crate) interruptible: bool,
+    /// Call the function whatever is stored.
+    pub(crate) anew: bool,
+}
+
+/// The state of a key and its tags in this process, before they were read.
+struct Sampled {
+    key: Before,
+    tags: Vec<Before>,
+}
+
+/// What was found before the function is called.
+enum Reached<V> {
+    Fresh(Arc<Option<V>>),
+    /// Past its time; to be fetched anew, if the right to do so can be had.
+    Stale {
+        value: Arc<Option<V>>,
+        held: Held,
+    },
+    /// The function is to be called and what is `held` in Redis replaced.
+    Held(Held),
+    /// The function is to be called and its answer kept in this process alone.
+    Alone,
+}
+
+/// What a commit must find in Redis.
+struct Held {
+    header: [u8; HEADER],
+    tags: Vec<Version>,
+}
+
+impl Drop for Course {
+    fn drop(&mut self) {
+        self.inner.flights.end(&self.ticket);
+    }
+}
+
+impl Course {
+    pub(crate) async fn run<V, E, F>(
+        self,
+        sender: watch::Sender<Option<Landed<V, E>>>,
+        load: F,
+        outer: Option<Arc<Chain>>,
+    ) where
+        V: Value,
+        E: Send + Sync + 'static,
+        F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+    {
+        let key = self.inner.shared.as_ref();
+        let key = key.map(|s| s.layout.key(self.function.name(), &self.ticket.name));
+        let key = key.unwrap_or_default();
+        let reached = match &self.inner.shared {
+            Some(shared) => self.reach(shared, &key).await,
+            None => Reached::Alone,
+        };
+        let (held, landed) = match reached {
+            Reached::Fresh(value) => {
+                sender.send_replace(Some(Ok((value, Outcome::Redis))));
+                return;
+            }
+            Reached::Stale { value, held } => {
+                sender.send_replace(Some(Ok((value, Outcome::Stale))));
+                if !self.may_refresh(&key, &held).await {
+                    return;
+                }
+                (Some(held), true)
+            }
+            Reached::Held(held) => (Some(held), false),
+            Reached::Alone => (None, false),
+        };
+        let before = self.sample();
+        let own_tags = self.own_tags(&before);
+        let call = Call {
+            meters: self.function.meters(),
+            name: self.ticket.name.clone(),
+            outer,
+            limit: self.interruptible.then_some(self.function.policy.timeout),
+        };
+        let ended = match self.inner.origin.call(call, load).await {
+            Ok(loaded) => Ok(self.store(&key, loaded, held, before, own_tags).await),
+            Err(error) => {
+                self.give_up(&key, held).await;
+                Err(error)
+            }
+        };
+        if !landed {
+            let answer: Result<Arc<Option<V>>, LoadError<E>> = ended;
+            sender.send_replace(Some(answer.map(|value| (value, Outcome::Miss))));
+        }
+    }
+
+    /// Asks Redis until there is a value, a lease, or no use in asking.
+    async fn reach<V: Value>(&self, shared: &Shared, key: &str) -> Reached<V> {
+        let tags = self.remote_tags(shared);
+        let give_up = Instant::now() + self.function.policy.lease();
+        let mut watch = None;
+        loop {
+            let before = self.sample();
+            let Ok(read) = shared.read(key, &tags).await else { return Reached::Alone };
+            let bytes = read.bytes.unwrap_or_default();
+            let outdated = match envelope::decode(&bytes) {
+                Found::Lease => {
+                    // Woken by the push that its holder's commit causes. The first time, look again:
+                    // the push may have come before anyone listened.
+                    match &watch {
+                        None => watch = Some(self.inner.flights.watch(&self.ticket.name)),
+                        Some(watch) => {
+                            let look = give_up.min(Instant::now() + LOOK_AGAIN);
+                            let woken = timeout_at(look, watch.woken()).await.is_ok();
+                            if !woken && Instant::now() >= give_up {
+                                return Reached::Alone;
+                            }
+                        }
+                    }
+                    continue;
+                }
+                Found::Value(envelope) => {
+                    let stand = envelope.tags.len() == read.tags.len()
+                        && envelope.tags.iter().zip(&read.tags).all(|(a, b)| Some(*a) == *b);
+                    match self.judge(&envelope, stand, before) {
+                        Some(reached) => return reached,
+                        None => envelope.header.to_vec(),
+                    }
+                }
+                Found::Foreign => {
+                    if !bytes.is_empty() {
+                        self.function.meters().undecodable.increment(1);
+                    }
+                    bytes.get(..HEADER).unwrap_or(&bytes).to_vec()
+                }
+            };
+            let policy = &self.function.policy;
+            match shared.acquire(key, &tags, &outdated, policy.lease(), self.tag_ttl()).await {
+                Ok(Some(lease)) => {
+                    return Reached::Held(Held { header: lease.header, tags: lease.tags });
+                }
+                Ok(None) => {} // somebody was faster
+                Err(_) => return Reached::Alone,
+            }
+        }
+    }
+
+    /// What a value found in Redis is good for; nothing when it must be replaced.
+    fn judge<V: Value>(
+        &self,
+        envelope: &Envelope<'_>,
+        tags_stand: bool,
+        before: Sampled,
+    ) -> Option<Reached<V>> {
+        let now = wall_clock();
+        if !tags_stand || now >= envelope.times.served_until {
+            return None;
+        }
+        let held = Held { header: envelope.header, tags: envelope.tags.clone() };
+        if self.anew {
+            return Some(Reached::Held(held));
+        }
+        let decoded = envelope.payload.map(postcard::from_bytes::<V>).transpose();
+        let Ok(value) = decoded else {
+            self.function.meters().undecodable.increment(1);
+            return None;
+        };
+        let value = Arc::new(value);
+        let bytes = envelope.payload.map_or(0, <[u8]>::len);
+        self.keep(&value, bytes, envelope.times, now, &envelope.tags, before);
+        Some(match now < envelope.times.fresh_until {
+            true => Reached::Fresh(value),
+            false => Reached::Stale { value, held },
+        })
+    }
+
+    async fn may_refresh(&self, key: &str, held: &Held) -> bool {
+        let Some(shared) = &self.inner.shared else { return false };
+        let lease = self.function.policy.lease();
+        shared.may_refresh(key, held.header, lease).await.unwrap_or(false)
+    }
+
+    /// Stores what the function said, where it may be stored.
+    async fn store<V: Value>(
+        &self,
+        key: &str,
+        loaded: Loaded<V>,
+        held: Option<Held>,
+        before: Sampled,
+        own_tags: Vec<Version>,
+    ) -> Arc<Option<V>> {
+        let policy = &self.function.policy;
+        let fresh_for = policy.fresh_for(loaded.value.is_none(), loaded.ttl);
+        let value = Arc::new(loaded.value);
+        let now = wall_clock();
+        let times = Times::new(now, fresh_for, policy.stale);
+        if let (Some(held), Some(shared)) = (held, &self.inner.shared) {
+            let payload = value.as_ref().as_ref().map(postcard::to_allocvec::<V>).transpose();
+            let Ok(payload) = payload else {
+                self.function.meters().undecodable.increment(1);
+                shared.release(key, held.header).await;
+                return value;
+            };
+            let version = envelope::new_version();
+            let bytes = envelope::encode(version, times, &held.tags, payload.as_deref());
+            let size = bytes.len();
+            let at_commit = self.sample();
+            let commit = Commit {
+                key,
+                tags: &self.remote_tags(shared),
+                expected: held.header,
+                tag_versions: &held.tags,
+                value: bytes,
+                lives: Duration::from_millis(times.served_until.saturating_sub(now)),
+                tag_ttl: self.tag_ttl(),
+            };
+            match shared.commit(commit).await {
+                Ok(true) => self.keep(&value, size, times, now, &held.tags, at_commit),
+                Ok(false) => self.function.meters().voided.increment(1),
+                Err(_) => self.keep_alone(&value, fresh_for, before, &own_tags),
+            }
+        } else if self.inner.shared.is_some() {
+            self.keep_alone(&value, fresh_for, before, &own_tags);
+        } else {
+            self.keep(&value, size(&value), times, now, &own_tags, before);
+        }
+        value
+    }
+
+    /// Redis does not have this value, so nobody would tell when it changes: it is believed shortly.
+    fn keep_alone<V: Value>(
+        &self,
+        value: &Arc<Option<V>>,
+        fresh_for: Duration,
+        before: Sampled,
+        tags: &[Version],
+    ) {
+        let (now, stale) = (wall_clock(), self.function.policy.stale);
+        let times = Times::new(now, fresh_for.min(self.inner.alone_ttl), stale);
+        self.keep(value, size(value), times, now, tags, before);
+    }
+
+    fn keep<V: Value>(
+        &self,
+        value: &Arc<Option<V>>,
+        bytes: usize,
+        times: Times,
+        wall: u64,
+        tags: &[Version],
+        before: Sampled,
+    ) {
+        let memory = &self.inner.memory;
+        let here = self.inner.now();
+        let on_own_clock = |time: u64| here.saturating_add(time.saturating_sub(wall));
+        let fresh_until = on_own_clock(times.fresh_until);
+        let lives = times.fresh_until.saturating_sub(times.fetched) as f64;
+        let refresh_at = self.function.policy.refresh_at.map_or(fresh_until, |share| {
+            on_own_clock(times.fetched.saturating_add((lives * share) as u64)).min(fresh_until)
+        });
+        for ((tag, version), before) in self.tags.iter().zip(tags).zip(&before.tags) {
+            memory.put_tag(tag, *version, *before);
+        }
+        let entry = Entry {
+            value: Arc::clone(value) as Arc<_>,
+            fresh_until,
+            served_until: on_own_clock(times.served_until),
+            refresh_at,
+            period: memory.period(),
+            tags: self.tags.iter().cloned().zip(tags.iter().copied()).collect(),
+            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+        };
+        if !memory.put(self.ticket.name.clone(), entry, before.key) {
+            self.function.meters().voided.increment(1);
+        }
+        self.inner.meter_memory();
+    }
+
+    /// After a failed call: gives back what was held, and lets what is stale be served in peace.
+    async fn give_up(&self, key: &str, held: Option<Held>) {
+        let name = &self.ticket.name;
+        let borrowed = Borrowed { function: name.function, text: &name.text };
+        let before = self.inner.memory.before(borrowed);
+        if let Some(mut entry) = self.inner.memory.get(borrowed) {
+            let pause = u64::try_from(RETRY.as_millis()).unwrap_or(u64::MAX);
+            entry.refresh_at = self.inner.now().saturating_add(pause);
+            self.inner.memory.put(name.clone(), entry, before);
+        }
+        if let (Some(held), Some(shared)) = (held, &self.inner.shared) {
+            if self.anew && envelope::decode(&held.header) != Found::Lease {
+                return; // a value stands there, and stays
+            }
+            shared.release(key, held.header).await;
+        }
+    }
+
+    fn sample(&self) -> Sampled {
+        let name = &self.ticket.name;
+        let before = |function, text| self.inner.memory.before(Borrowed { function, text });
+        Sampled {
+            key: before(name.function, &name.text),
+            tags: self.tags.iter().map(|tag| before(TAGS, tag)).collect(),
+        }
+    }
+
+    /// The tags' versions as this process knows them, new ones where it knows none.
+    fn own_tags(&self, before: &Sampled) -> Vec<Version> {
+        let own = |(tag, before): (&Box<str>, &Before)| {
+            self.inner.memory.tag(tag).unwrap_or_else(|| {
+                let version = envelope::new_version();
+                self.inner.memory.put_tag(tag, version, *before);
+                version
+            })
+        };
+        self.tags.iter().zip(&before.tags).map(own).collect()
+    }
+
+    fn remote_tags(&self, shared: &Shared) -> Vec<String> {
+        self.tags.iter().map(|tag| shared.layout.tag(tag)).collect()
+    }
+
+    /// Tags live longer than any value that has them could.
+    fn tag_ttl(&self) -> Duration {
+        let policy = &self.function.policy;
+        policy.ttl.saturating_add(policy.stale).saturating_add(policy.lease())
+    }
+}
+
+/// The size of a value that is not encoded: as its encoding would be.
+fn size<V: Value>(value: &Option<V>) -> usize {
+    let size = postcard::ser_flavors::Size::default();
+    value.as_ref().and_then(|v| postcard::serialize_with_flavor(v, size).ok()).unwrap_or(64)
+}
+
+/// Milliseconds since 1970, which processes agree on as far as their clocks do.
+fn wall_clock() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}

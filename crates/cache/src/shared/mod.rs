@@ -1,0 +1,202 @@
+//! The shared level: Redis, by the commands and scripts that keep a value from being stored after
+//! it was invalidated.
+
+mod link;
+mod pending;
+mod scripts;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::cmd;
+
+use crate::envelope::{HEADER, Version, lease};
+use crate::memory::Name;
+
+pub(crate) use link::{Down, Link, LinkOptions, Listener, State};
+
+/// How keys are written: `namespace:function@id:arguments`, `namespace:#tag`, and for the right to
+/// refresh a value that is still served `namespace:!function@id:arguments`.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    namespace: String,
+}
+
+impl Layout {
+    pub(crate) fn new(namespace: &str) -> Self {
+        Self { namespace: namespace.to_owned() }
+    }
+
+    pub(crate) fn prefix(&self) -> String {
+        format!("{}:", self.namespace)
+    }
+
+    pub(crate) fn key(&self, function: &str, name: &Name) -> String {
+        format!("{}:{function}@{:016x}:{}", self.namespace, name.function, name.text)
+    }
+
+    fn refresh(&self, key: &str) -> String {
+        let rest = key.get(self.namespace.len() + 1..).unwrap_or_default();
+        format!("{}:!{rest}", self.namespace)
+    }
+
+    pub(crate) fn tag(&self, text: &str) -> String {
+        format!("{}:#{text}", self.namespace)
+    }
+
+    /// What a key of Redis is called in the process; nothing for keys that are not kept there.
+    pub(crate) fn name(&self, key: &str) -> Option<Name> {
+        let rest = key.strip_prefix(&self.namespace)?.strip_prefix(':')?;
+        if let Some(tag) = rest.strip_prefix('#') {
+            return Some(Name { function: crate::memory::TAGS, text: tag.into() });
+        }
+        let (function, text) = rest.split_once('@')?.1.split_once(':')?;
+        let function = u64::from_str_radix(function, 16).ok()?;
+        (!rest.starts_with('!')).then(|| Name { function, text: text.into() })
+    }
+}
+
+/// What the shared level holds for a key and its tags.
+pub(crate) struct Read {
+    pub(crate) bytes: Option<Vec<u8>>,
+    pub(crate) tags: Vec<Option<Version>>,
+}
+
+/// A lease taken, with the versions of the tags at that moment.
+pub(crate) struct Lease {
+    pub(crate) header: [u8; HEADER],
+    pub(crate) tags: Vec<Version>,
+}
+
+/// A value to be stored.
+pub(crate) struct Commit<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) tags: &'a [String],
+    /// What must still stand under the key.
+    pub(crate) expected: [u8; HEADER],
+    pub(crate) tag_versions: &'a [Version],
+    pub(crate) value: Vec<u8>,
+    pub(crate) lives: Duration,
+    pub(crate) tag_ttl: Duration,
+}
+
+pub(crate) struct Shared {
+    pub(crate) layout: Layout,
+    pub(crate) link: Arc<Link>,
+    scripts: scripts::Scripts,
+}
+
+impl Shared {
+    pub(crate) fn new(layout: Layout, link: Arc<Link>) -> Self {
+        Self { layout, link, scripts: scripts::Scripts::new() }
+    }
+
+    pub(crate) async fn read(&self, key: &str, tags: &[String]) -> Result<Read, Down> {
+        if tags.is_empty() {
+            let bytes = self.link.read(cmd("GET").arg(key)).await?;
+            return Ok(Read { bytes, tags: Vec::new() });
+        }
+        let mut found: Vec<Option<Vec<u8>>> =
+            self.link.read(cmd("MGET").arg(key).arg(tags)).await?;
+        let bytes = if found.is_empty() { None } else { found.remove(0) };
+        let tags = found.into_iter().map(|tag| tag.and_then(|tag| tag.try_into().ok())).collect();
+        Ok(Read { bytes, tags })
+    }
+
+    /// Takes the lease on an absent value, or on one that was seen to begin with `outdated`.
+    /// Nothing when somebody else was faster.
+    pub(crate) async fn acquire(
+        &self,
+        key: &str,
+        tags: &[String],
+        outdated: &[u8],
+        lasts: Duration,
+        tag_ttl: Duration,
+    ) -> Result<Option<Lease>, Down> {
+        let header = lease(crate::envelope::new_version());
+        let mut call = self.scripts.acquire.key(key);
+        for tag in tags {
+            call.key(tag);
+        }
+        call.arg(&header[..]).arg(ms(lasts)).arg(&crate::envelope::new_version()[..]);
+        call.arg(ms(tag_ttl)).arg(outdated);
+        let versions: Option<Vec<Vec<u8>>> = self.link.script(&call).await?;
+        let Some(versions) = versions else { return Ok(None) };
+        let tags = versions.into_iter().filter_map(|version| version.try_into().ok()).collect();
+        Ok(Some(Lease { header, tags }))
+    }
+
+    /// Stores a value if what was `expected` still stands under its key and its tags are as they
+    /// were; says whether it did.
+    pub(crate) async fn commit(&self, commit: Commit<'_>) -> Result<bool, Down> {
+        let mut call = self.scripts.commit.key(commit.key);
+        call.key(self.layout.refresh(commit.key));
+        for tag in commit.tags {
+            call.key(tag);
+        }
+        call.arg(&commit.expected[..])
+            .arg(commit.value)
+            .arg(ms(commit.lives))
+            .arg(ms(commit.tag_ttl));
+        for version in commit.tag_versions {
+            call.arg(&version[..]);
+        }
+        let stored: i64 = self.link.script(&call).await?;
+        Ok(stored == 1)
+    }
+
+    /// Gives up a lease, or the right to refresh.
+    pub(crate) async fn release(&self, key: &str, header: [u8; HEADER]) {
+        let mut call = self.scripts.release.key(key);
+        call.key(self.layout.refresh(key)).arg(&header[..]);
+        // When it cannot be given up it ends by itself.
+        let _: Result<i64, Down> = self.link.script(&call).await;
+    }
+
+    /// The right to refresh a value that is still served: one process has it at a time.
+    pub(crate) async fn may_refresh(
+        &self,
+        key: &str,
+        seen: [u8; HEADER],
+        lasts: Duration,
+    ) -> Result<bool, Down> {
+        let mut command = cmd("SET");
+        command.arg(self.layout.refresh(key)).arg(&seen[..]).arg("NX").arg("PX").arg(ms(lasts));
+        let taken: Option<String> = self.link.write(&command).await?;
+        Ok(taken.is_some())
+    }
+
+    /// Removes keys, now or, while Redis is away, as soon as it is back. Says whether it was now.
+    pub(crate) async fn remove(&self, keys: HashSet<String>) -> bool {
+        self.link.remove(keys).await
+    }
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).clamp(1, 1 << 52)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::TAGS;
+
+    #[test]
+    fn the_layout_of_keys_is_pinned() {
+        let layout = Layout::new("blog");
+        let name = Name { function: 0xab, text: "user:1:x".into() };
+        let key = layout.key("get_user", &name);
+        assert_eq!(key, "blog:get_user@00000000000000ab:user:1:x");
+        assert_eq!(layout.refresh(&key), "blog:!get_user@00000000000000ab:user:1:x");
+        assert_eq!(layout.tag("user:1"), "blog:#user:1");
+        assert_eq!(layout.name(&key), Some(name));
+        let tag = Name { function: TAGS, text: "user:1".into() };
+        assert_eq!(layout.name("blog:#user:1"), Some(tag));
+        for other in
+            ["blog:!get_user@00ab:x", "blog", "blogs:f@00:x", "blog:f:x", "", "blog:f@zz:x"]
+        {
+            assert_eq!(layout.name(other), None, "{other}");
+        }
+    }
+}

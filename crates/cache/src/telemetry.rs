@@ -1,0 +1,129 @@
+//! What the cache tells through the [`metrics`] facade; `metrics.md` lists it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use metrics::{Counter, Histogram, counter, histogram};
+
+/// A hit in memory takes less time than reading the clock twice would.
+pub(crate) const TIMED_ONE_IN: u32 = 16;
+
+/// How a call was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// From the in-process level.
+    Memory,
+    /// From Redis.
+    Redis,
+    /// From either level, past its time and within its limit.
+    Stale,
+    /// By calling the function.
+    Miss,
+    /// By calling the function without a cache.
+    Bypass,
+}
+
+impl Outcome {
+    /// `memory`, `redis`, `stale`, `miss`, `bypass`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Redis => "redis",
+            Self::Stale => "stale",
+            Self::Miss => "miss",
+            Self::Bypass => "bypass",
+        }
+    }
+}
+
+/// The handles of one function's metrics.
+#[derive(Debug)]
+pub(crate) struct Meters {
+    hits: [Counter; 2],
+    misses: Counter,
+    latency: [Histogram; 4],
+    stale: Counter,
+    pub(crate) coalesced: Counter,
+    loads: [Counter; 5],
+    pub(crate) voided: Counter,
+    pub(crate) undecodable: Counter,
+    turn: AtomicU32,
+}
+
+/// How a call of the function ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LoadEnd {
+    Ok,
+    Error,
+    Panic,
+    Timeout,
+    Overload,
+}
+
+impl Meters {
+    pub(crate) fn new(cache: &'static str) -> Self {
+        let hits = |level| counter!("cache_hits_total", "cache" => cache, "level" => level);
+        let latency = |level, outcome| {
+            histogram!("cache_latency_seconds",
+                "cache" => cache, "level" => level, "outcome" => outcome)
+        };
+        let loads = |outcome| counter!("cache_loads_total", "cache" => cache, "outcome" => outcome);
+        Self {
+            hits: [hits("memory"), hits("redis")],
+            misses: counter!("cache_misses_total", "cache" => cache),
+            latency: [
+                latency("memory", "hit"),
+                latency("redis", "hit"),
+                latency("memory", "stale"),
+                latency("origin", "miss"),
+            ],
+            stale: counter!("cache_stale_served_total", "cache" => cache),
+            coalesced: counter!("cache_coalesced_total", "cache" => cache),
+            loads: ["ok", "error", "panic", "timeout", "overload"].map(loads),
+            voided: counter!("cache_voided_total", "cache" => cache),
+            undecodable: counter!("cache_decode_errors_total", "cache" => cache),
+            turn: AtomicU32::new(0),
+        }
+    }
+
+    /// Whether this hit in memory is one of those that are timed.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.turn.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIMED_ONE_IN)
+    }
+
+    pub(crate) fn memory_hit(&self, took: Option<Duration>) {
+        self.hits[0].increment(1);
+        if let Some(took) = took {
+            self.latency[0].record_many(took.as_secs_f64(), TIMED_ONE_IN as usize);
+        }
+    }
+
+    pub(crate) fn answered(&self, outcome: Outcome, took: Duration) {
+        let took = took.as_secs_f64();
+        match outcome {
+            Outcome::Memory => {
+                self.hits[0].increment(1);
+                self.latency[0].record(took);
+            }
+            Outcome::Redis => {
+                self.hits[1].increment(1);
+                self.latency[1].record(took);
+            }
+            Outcome::Stale => {
+                self.hits[0].increment(1);
+                self.stale.increment(1);
+                self.latency[2].record(took);
+            }
+            Outcome::Miss => {
+                self.misses.increment(1);
+                self.latency[3].record(took);
+            }
+            Outcome::Bypass => {}
+        }
+    }
+
+    pub(crate) fn loaded(&self, end: LoadEnd) {
+        self.loads[end as usize].increment(1);
+    }
+}
