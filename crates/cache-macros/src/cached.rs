@@ -35,23 +35,16 @@ pub(crate) fn expand(options: &Options, function: ItemFn) -> Result<TokenStream>
     let (refresh_fn, about_fn) =
         (format_ident!("{name}_refresh"), format_ident!("__{name}_function"));
     let own = arguments.receiver.then(|| quote!(Self::));
-    let generics = sig.generics.params.iter().filter_map(|parameter| match parameter {
-        syn::GenericParam::Type(t) => Some(t.ident.clone()),
-        syn::GenericParam::Const(c) => Some(c.ident.clone()),
-        syn::GenericParam::Lifetime(_) => None,
-    });
-    let generics: Vec<_> = generics.collect();
-    let turbofish = (!generics.is_empty()).then(|| quote!(::<#(#generics),*>));
+    let turbofish = turbofish(&sig.generics);
 
     let key = template::key(&options.key)?;
     let about = about(options, name);
     let shape = shape(options, &returned);
-    let call = call(options, &arguments, &own, &about_fn, uncached, &turbofish)?;
+    let call = call(options, &arguments, own.as_ref(), &about_fn, uncached, turbofish.as_ref())?;
     let cache = &options.cache;
     let inputs = &sig.inputs;
     let (impl_generics, _, where_clause) = sig.generics.split_for_impl();
     let documents = attrs.iter().filter(|a| a.path().is_ident("doc"));
-    let documents: Vec<_> = documents.collect();
     let refresh_sig = Signature { ident: refresh_fn, ..sig.clone() };
     let others = attrs.iter().filter(|a| !a.path().is_ident("doc"));
     let key_doc = format!("The key of a call of [`{name}`].");
@@ -90,6 +83,7 @@ pub(crate) fn expand(options: &Options, function: ItemFn) -> Result<TokenStream>
         }
 
         #[doc = #uncached_doc]
+        #[allow(clippy::unused_async)]
         #(#others)*
         #vis #original #block
 
@@ -99,6 +93,17 @@ pub(crate) fn expand(options: &Options, function: ItemFn) -> Result<TokenStream>
             &FUNCTION
         }
     })
+}
+
+/// `::<T, N>`, to pass a generic function's parameters on.
+fn turbofish(generics: &syn::Generics) -> Option<TokenStream> {
+    let named = generics.params.iter().filter_map(|parameter| match parameter {
+        syn::GenericParam::Type(kind) => Some(&kind.ident),
+        syn::GenericParam::Const(value) => Some(&value.ident),
+        syn::GenericParam::Lifetime(_) => None,
+    });
+    let named: Vec<_> = named.collect();
+    (!named.is_empty()).then(|| quote!(::<#(#named),*>))
 }
 
 fn about(options: &Options, name: &Ident) -> TokenStream {
@@ -124,10 +129,10 @@ fn shape(options: &Options, returned: &Type) -> TokenStream {
 fn call(
     options: &Options,
     arguments: &Arguments,
-    own: &Option<TokenStream>,
+    own: Option<&TokenStream>,
     about: &Ident,
     uncached: &Ident,
-    turbofish: &Option<TokenStream>,
+    turbofish: Option<&TokenStream>,
 ) -> Result<impl Fn(bool) -> TokenStream> {
     let key = template::key(&options.key)?;
     let tags = options.tags.iter().map(template::key).collect::<Result<Vec<_>>>()?;

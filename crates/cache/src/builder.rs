@@ -6,8 +6,9 @@ use std::time::Duration;
 use metrics::{counter, gauge};
 use redis::{Client, IntoConnectionInfo, ProtocolVersion};
 
-use crate::cache::{Cache, Inner};
+use crate::cache::Cache;
 use crate::error::BuildError;
+use crate::inner::Inner;
 use crate::memory::Memory;
 use crate::shared::{Layout, LinkOptions, State};
 
@@ -117,7 +118,7 @@ impl Builder {
         if self.memory == 0 && self.redis.is_none() {
             return Err(BuildError::Nothing);
         }
-        let runtime = Self::runtime()?;
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         let memory =
             Memory::new(self.memory, counter!("cache_evictions_total", "level" => "memory"));
         let layout = Layout::new(&self.namespace);

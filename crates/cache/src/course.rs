@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use crate::cache::{Inner, Loaded, Value};
+use crate::cache::{Loaded, Value};
 use crate::envelope::{self, Envelope, Found, HEADER, Times, Version};
 use crate::error::LoadError;
 use crate::flight::{Landed, Ticket};
 use crate::function::Function;
+use crate::inner::Inner;
 use crate::memory::{Before, Borrowed, Entry, TAGS};
 use crate::origin::{Call, Chain};
 use crate::shared::{Commit, Shared};
@@ -61,6 +62,7 @@ struct Held {
 impl Drop for Course {
     fn drop(&mut self) {
         self.inner.flights.end(&self.ticket);
+        self.inner.flights.wake(&self.ticket.name);
     }
 }
 
@@ -106,7 +108,7 @@ impl Course {
             limit: self.interruptible.then_some(self.function.policy.timeout),
         };
         let ended = match self.inner.origin.call(call, load).await {
-            Ok(loaded) => Ok(self.store(&key, loaded, held, before, own_tags).await),
+            Ok(loaded) => Ok(self.store(&key, loaded, held, &before, own_tags).await),
             Err(error) => {
                 self.give_up(&key, held).await;
                 Err(error)
@@ -146,7 +148,7 @@ impl Course {
                 Found::Value(envelope) => {
                     let stand = envelope.tags.len() == read.tags.len()
                         && envelope.tags.iter().zip(&read.tags).all(|(a, b)| Some(*a) == *b);
-                    match self.judge(&envelope, stand, before) {
+                    match self.judge(&envelope, stand, &before) {
                         Some(reached) => return reached,
                         None => envelope.header.to_vec(),
                     }
@@ -174,7 +176,7 @@ impl Course {
         &self,
         envelope: &Envelope<'_>,
         tags_stand: bool,
-        before: Sampled,
+        before: &Sampled,
     ) -> Option<Reached<V>> {
         let now = wall_clock();
         if !tags_stand || now >= envelope.times.served_until {
@@ -192,9 +194,10 @@ impl Course {
         let value = Arc::new(value);
         let bytes = envelope.payload.map_or(0, <[u8]>::len);
         self.keep(&value, bytes, envelope.times, now, &envelope.tags, before);
-        Some(match now < envelope.times.fresh_until {
-            true => Reached::Fresh(value),
-            false => Reached::Stale { value, held },
+        Some(if now < envelope.times.fresh_until {
+            Reached::Fresh(value)
+        } else {
+            Reached::Stale { value, held }
         })
     }
 
@@ -210,7 +213,7 @@ impl Course {
         key: &str,
         loaded: Loaded<V>,
         held: Option<Held>,
-        before: Sampled,
+        before: &Sampled,
         own_tags: Vec<Version>,
     ) -> Arc<Option<V>> {
         let policy = &self.function.policy;
@@ -239,14 +242,14 @@ impl Course {
                 tag_ttl: self.tag_ttl(),
             };
             match shared.commit(commit).await {
-                Ok(true) => self.keep(&value, size, times, now, &held.tags, at_commit),
+                Ok(true) => self.keep(&value, size, times, now, &held.tags, &at_commit),
                 Ok(false) => self.function.meters().voided.increment(1),
                 Err(_) => self.keep_alone(&value, fresh_for, before, &own_tags),
             }
         } else if self.inner.shared.is_some() {
             self.keep_alone(&value, fresh_for, before, &own_tags);
         } else {
-            self.keep(&value, size(&value), times, now, &own_tags, before);
+            self.keep(&value, size(value.as_ref().as_ref()), times, now, &own_tags, before);
         }
         value
     }
@@ -256,12 +259,12 @@ impl Course {
         &self,
         value: &Arc<Option<V>>,
         fresh_for: Duration,
-        before: Sampled,
+        before: &Sampled,
         tags: &[Version],
     ) {
         let (now, stale) = (wall_clock(), self.function.policy.stale);
         let times = Times::new(now, fresh_for.min(self.inner.alone_ttl), stale);
-        self.keep(value, size(value), times, now, tags, before);
+        self.keep(value, size(value.as_ref().as_ref()), times, now, tags, before);
     }
 
     fn keep<V: Value>(
@@ -271,7 +274,7 @@ impl Course {
         times: Times,
         wall: u64,
         tags: &[Version],
-        before: Sampled,
+        before: &Sampled,
     ) {
         let memory = &self.inner.memory;
         let here = self.inner.now();
@@ -328,14 +331,14 @@ impl Course {
 
     /// The tags' versions as this process knows them, new ones where it knows none.
     fn own_tags(&self, before: &Sampled) -> Vec<Version> {
-        let own = |(tag, before): (&Box<str>, &Before)| {
+        let known = |tag: &str, before: Before| {
             self.inner.memory.tag(tag).unwrap_or_else(|| {
                 let version = envelope::new_version();
-                self.inner.memory.put_tag(tag, version, *before);
+                self.inner.memory.put_tag(tag, version, before);
                 version
             })
         };
-        self.tags.iter().zip(&before.tags).map(own).collect()
+        self.tags.iter().zip(&before.tags).map(|(tag, before)| known(tag, *before)).collect()
     }
 
     fn remote_tags(&self, shared: &Shared) -> Vec<String> {
@@ -350,9 +353,9 @@ impl Course {
 }
 
 /// The size of a value that is not encoded: as its encoding would be.
-fn size<V: Value>(value: &Option<V>) -> usize {
+fn size<V: Value>(value: Option<&V>) -> usize {
     let size = postcard::ser_flavors::Size::default();
-    value.as_ref().and_then(|v| postcard::serialize_with_flavor(v, size).ok()).unwrap_or(64)
+    value.and_then(|v| postcard::serialize_with_flavor(v, size).ok()).unwrap_or(64)
 }
 
 /// Milliseconds since 1970, which processes agree on as far as their clocks do.

@@ -108,6 +108,13 @@ impl Flights {
         }
     }
 
+    /// This process itself changed the key in Redis, which does not tell it so.
+    pub(crate) fn wake(&self, name: &Name) {
+        for waker in self.shard(name).wakers.get(name).into_iter().flatten() {
+            waker.notify_one();
+        }
+    }
+
     /// A tag changed, and with it every key that has it.
     pub(crate) fn tag_changed(&self, tag: &str) {
         for shard in &self.shards {

@@ -180,6 +180,9 @@ impl<E> NotFromInterrupted<E> for ErrorOf<E> {
     }
 }
 
+/// Makes one error of another.
+type Cloner<E> = fn(&E) -> E;
+
 /// Everything about a cached call but the call.
 #[derive(Debug)]
 pub struct Plan<S: Shape<R>, R> {
@@ -187,7 +190,7 @@ pub struct Plan<S: Shape<R>, R> {
     pub key: Key,
     pub shape: S,
     pub returned: Returned<R>,
-    pub cloner: Option<fn(&S::Error) -> S::Error>,
+    pub cloner: Option<Cloner<S::Error>>,
     pub interrupter: Option<fn(Interrupted) -> S::Error>,
     /// Call the function whatever is stored.
     pub anew: bool,

@@ -69,6 +69,7 @@ mod flight;
 mod function;
 #[doc(hidden)]
 pub mod glue;
+mod inner;
 mod key;
 mod memory;
 mod origin;

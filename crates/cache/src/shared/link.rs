@@ -24,7 +24,7 @@ use super::pending::{Due, Pending};
 
 /// The shortest and longest pause between attempts to connect.
 const SOONEST: Duration = Duration::from_millis(25);
-const LATEST: Duration = Duration::from_millis(1000);
+const LATEST: Duration = Duration::from_secs(1);
 /// Keys in one UNLINK.
 const CHUNK: usize = 500;
 
@@ -163,9 +163,8 @@ impl Link {
         let mut connection =
             self.options.client.get_multiplexed_async_connection_with_config(&config).await?;
         let mut track = cmd("CLIENT");
-        track.arg("TRACKING").arg("ON").arg("BCAST").arg("PREFIX").arg(&self.options.prefix);
-        // Our own writes we know of; those of others come as pushes.
-        track.arg("NOLOOP").exec_async(&mut connection).await?;
+        // Our own writes we know of; changes by others of keys that we read come as pushes.
+        track.arg("TRACKING").arg("ON").arg("NOLOOP").exec_async(&mut connection).await?;
         loop {
             let due = {
                 let mut pending = lock(&self.pending);
@@ -327,9 +326,10 @@ impl Link {
     }
 
     fn count(&self, error: &RedisError) {
-        let meter = match error.is_io_error() || error.is_connection_dropped() {
-            true => &self.meters.connection,
-            false => &self.meters.server,
+        let meter = if error.is_io_error() || error.is_connection_dropped() {
+            &self.meters.connection
+        } else {
+            &self.meters.server
         };
         meter.increment(1);
     }

@@ -5,6 +5,10 @@ use redis::Script;
 /// KEYS: the key, then its tags. ARGV: lease header, how long it lasts in ms, a version for tags
 /// that have none, their life in ms, the header of a value seen to be outdated or nothing.
 /// Answers with the tags' versions, or nothing when somebody else's lease or value stands.
+///
+/// A tag's life is lengthened seldom, since every change of it is told to all who know it. The last
+/// line of this script and the next has the server tell this connection of the next change: its own
+/// writes are not told, and end what was to be told before.
 const ACQUIRE: &str = r"
 local there = redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1)
 if there ~= '' and there ~= ARGV[5] then return false end
@@ -14,12 +18,13 @@ for i = 2, #KEYS do
   local tag = redis.call('GET', KEYS[i])
   if not tag then
     tag = ARGV[3]
-    redis.call('SET', KEYS[i], tag, 'PX', ARGV[4])
+    redis.call('SET', KEYS[i], tag, 'PX', ARGV[4] * 2)
   elseif redis.call('PTTL', KEYS[i]) < tonumber(ARGV[4]) then
-    redis.call('PEXPIRE', KEYS[i], ARGV[4])
+    redis.call('PEXPIRE', KEYS[i], ARGV[4] * 2)
   end
   tags[i - 1] = tag
 end
+redis.call('EXISTS', unpack(KEYS))
 return tags
 ";
 
@@ -36,10 +41,11 @@ for i = 3, #KEYS do
     return 0
   end
   if redis.call('PTTL', KEYS[i]) < tonumber(ARGV[4]) then
-    redis.call('PEXPIRE', KEYS[i], ARGV[4])
+    redis.call('PEXPIRE', KEYS[i], ARGV[4] * 2)
   end
 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('EXISTS', unpack(KEYS))
 return 1
 ";
 
