@@ -59,6 +59,7 @@ look() {
     has_program initdb postgres || need "PostgreSQL's server programs" postgresql
     case $wanted in
     test)
+        command -v redis-server >/dev/null || need "Redis, for the tests of the cache" redis-server
         command -v openssl >/dev/null || need "openssl, for the tests of TLS" openssl
         has_pgbouncer || need "PgBouncer, for the tests of the matrix" pgbouncer
         has_venv || need "Python 3.10 or newer with venv, for the applications of the matrix" python3-venv

@@ -4,5 +4,6 @@ pub(crate) mod http;
 pub(crate) mod list;
 pub(crate) mod matrix;
 pub(crate) mod postgres;
+pub(crate) mod redis;
 pub(crate) mod report;
 pub(crate) mod run;

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Postgres(args) => commands::postgres::run(&args),
+        Command::Redis(args) => commands::redis::run(&args),
     };
     match outcome {
         Ok(exit) => ExitCode::from(exit.code()),

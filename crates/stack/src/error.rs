@@ -44,6 +44,13 @@ pub enum StackError {
          with --pgbouncer, or leave its cases out with --only connection=direct"
     )]
     NoPgBouncer,
+    /// No Redis.
+    #[error(
+        "no redis-server was found in PATH or the usual places; install it (Debian, Ubuntu: apt-get \
+         install redis-server; Fedora: dnf install redis; macOS: brew install redis), or name it \
+         with --redis"
+    )]
+    NoRedis,
     /// No Python that can make virtual environments.
     #[error(
         "no python3 (3.10 or newer) was found in PATH; install it with its venv module (Debian, \

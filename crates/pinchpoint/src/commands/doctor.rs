@@ -3,7 +3,7 @@ use std::path::Path;
 
 use pinchpoint_measure::{ExitCode, significant};
 use pinchpoint_observe::{filesystem, fsync_probe, machine};
-use pinchpoint_stack::{SearchInput, find, find_pgbouncer, find_postgres};
+use pinchpoint_stack::{SearchInput, find, find_pgbouncer, find_postgres, find_redis};
 
 use crate::cli::DoctorArgs;
 use crate::failure::Failure;
@@ -69,6 +69,11 @@ fn describe_matrix(text: &mut String) {
         Err(_) => "not found: cases through it are skipped".to_owned(),
     };
     let _ = writeln!(text, "PgBouncer  {pooler}");
+    let redis = match find_redis(None) {
+        Ok(found) => format!("{} ({})", found.version, found.path.display()),
+        Err(_) => "not found: experiments that need it do not run".to_owned(),
+    };
+    let _ = writeln!(text, "Redis      {redis}");
     let python = find("python3").map_or("not found".to_owned(), |path| display(&path));
     let kept = display(&pinchpoint_stack::cache_dir());
     let _ = writeln!(text, "Python     {python}; applications and their packages in {kept}");

@@ -53,7 +53,7 @@ pub(crate) fn run(args: &PostgresArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Ok)
 }
 
-fn settings(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
+pub(crate) fn settings(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
     given
         .iter()
         .map(|text| match text.split_once('=') {
@@ -66,7 +66,7 @@ fn settings(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
 }
 
 /// The bounds are those of an experiment file.
-fn cpus(given: Option<f64>) -> Result<Option<f64>, Failure> {
+pub(crate) fn cpus(given: Option<f64>) -> Result<Option<f64>, Failure> {
     match given {
         Some(cpus) if !(0.01..=4096.0).contains(&cpus) => {
             Err(Failure::input(format!("--cpus {cpus}: expected 0.01 to 4096")))
@@ -75,7 +75,7 @@ fn cpus(given: Option<f64>) -> Result<Option<f64>, Failure> {
     }
 }
 
-fn memory(text: Option<&str>) -> Result<Option<u64>, Failure> {
+pub(crate) fn memory(text: Option<&str>) -> Result<Option<u64>, Failure> {
     let Some(text) = text else { return Ok(None) };
     let bytes = pinchpoint_plan::parse_size(text)
         .map_err(|error| Failure::input(format!("--memory {text}: {error}")))?;
