@@ -13,6 +13,7 @@ mod input;
 mod ladder;
 mod layers;
 mod matrix;
+mod pgbouncer;
 mod processes;
 mod readme;
 mod reference;

@@ -1,3 +1,6 @@
+use std::fs;
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -55,7 +58,17 @@ pub struct PgBouncer {
     authentication: &'static str,
 }
 
+/// How a start went.
+enum Start {
+    Ready,
+    /// Somebody else took the port before it did.
+    PortTaken,
+}
+
+const NAME: &str = "PgBouncer";
 const LOG: &str = "pgbouncer.log";
+/// How many other ports are tried.
+const ATTEMPTS: u32 = 4;
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
 impl std::fmt::Debug for PgBouncer {
@@ -72,7 +85,7 @@ impl PgBouncer {
         cancel: &Cancel,
     ) -> Result<Self, StackError> {
         let base = options.base_dir.as_deref();
-        let mut process = Supervised::new(helper, "PgBouncer", base, server_account()?, LOG)?;
+        let mut process = Supervised::new(helper, NAME, base, server_account()?, LOG)?;
         let asked = Asked { cpus: options.cpus, memory_bytes: options.memory_bytes };
         process.limit("pgbouncer", asked);
         let scram = pooler_is_at_least(&options.program.version, 1, 12);
@@ -92,7 +105,7 @@ impl PgBouncer {
         let secret = verifier.unwrap_or(&self.server.password);
         let users = user_list(&self.server.user, secret);
         let users = self.process.directory.write("userlist.txt", &users, account.as_ref())?;
-        for attempt in 0.. {
+        for attempt in 0_u32.. {
             self.port = free_port()?;
             let text = self.configuration(&users, &options.settings);
             let file = self.process.directory.write("pgbouncer.ini", &text, account.as_ref())?;
@@ -100,19 +113,17 @@ impl PgBouncer {
             command.arg(file);
             self.process.tidy(&mut command, LOG)?;
             self.process.start(command)?;
-            match self.wait_until_ready(cancel) {
-                Err(Exited { log, .. }) if log.contains("ddress already in use") && attempt < 4 => {
-                    self.process.child = None;
+            match self.wait_until_ready(cancel)? {
+                Start::Ready => return Ok(()),
+                Start::PortTaken if attempt < ATTEMPTS => {
+                    self.process.halt();
+                    // The next attempt is judged by what it says itself.
+                    let _ = fs::remove_file(self.process.log_path());
                 }
-                Err(Exited { name, status, log }) => {
-                    return Err(StackError::Ended { name, status, log });
-                }
-                Ok(true) => break,
-                Ok(false) if cancel.is_cancelled() => return Err(StackError::Cancelled),
-                Ok(false) => {
-                    return Err(StackError::Silent {
-                        name: "PgBouncer".to_owned(),
-                        seconds: READY_WITHIN.as_secs(),
+                Start::PortTaken => {
+                    return Err(StackError::Ended {
+                        name: NAME.to_owned(),
+                        status: "no free port".to_owned(),
                         log: self.process.log_tail(12),
                     });
                 }
@@ -121,19 +132,35 @@ impl PgBouncer {
         Ok(())
     }
 
-    fn wait_until_ready(&self, cancel: &Cancel) -> Result<bool, Exited> {
+    fn wait_until_ready(&self, cancel: &Cancel) -> Result<Start, StackError> {
         let began = Instant::now();
-        while began.elapsed() < READY_WITHIN && !cancel.is_cancelled() {
-            self.alive()?;
-            // Its socket appears before its log says that it is up; only a connection proves it.
-            if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
-                std::thread::sleep(Duration::from_millis(20));
-                self.alive()?;
-                return Ok(true);
+        // It comes after the TCP port, and in our own directory it can only be ours.
+        let socket = self.process.directory.path().join(format!(".s.PGSQL.{}", self.port));
+        while began.elapsed() < READY_WITHIN {
+            if cancel.is_cancelled() {
+                return Err(StackError::Cancelled);
+            }
+            let ended = self.alive().err();
+            // Some versions end, others go on with the Unix socket alone; a connection to the port
+            // would then reach whoever has it.
+            if self.log_tail(12).contains("ddress already in use") {
+                return Ok(Start::PortTaken);
+            }
+            if let Some(Exited { name, status, log }) = ended {
+                return Err(StackError::Ended { name, status, log });
+            }
+            if UnixStream::connect(&socket).is_ok()
+                && TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+            {
+                return Ok(Start::Ready);
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        Ok(false)
+        Err(StackError::Silent {
+            name: NAME.to_owned(),
+            seconds: READY_WITHIN.as_secs(),
+            log: self.log_tail(12),
+        })
     }
 
     fn configuration(&self, users: &Path, settings: &[(String, String)]) -> String {
