@@ -81,6 +81,7 @@ fn a_python_and_a_rust_application_run_with_and_without_pgbouncer() {
         let pooled = variant.factors["connection"] == "pgbouncer";
         assert_eq!(stack.pooler.is_some(), pooled);
         if let Some(pooler) = &stack.pooler {
+            assert_eq!(pooler.servers_ready, 5, "the pool is warm before the load");
             let transactions = pooler.total("total_xact_count").expect("a total");
             assert!(transactions >= trial.succeeded, "{transactions} {}", trial.succeeded);
         }

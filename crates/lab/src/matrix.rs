@@ -6,6 +6,7 @@ mod evidence;
 mod facts;
 mod limit;
 mod options;
+mod pool;
 mod readiness;
 mod result;
 mod run;

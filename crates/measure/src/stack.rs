@@ -71,6 +71,9 @@ pub struct PoolerFigures {
     pub servers_active_most: u64,
     /// Mean of the same.
     pub servers_active_mean: f64,
+    /// Server connections that stood ready before the first request.
+    #[serde(default)]
+    pub servers_ready: u64,
     /// Most client connections at once, sampled.
     pub clients_most: u64,
     /// Samples taken.

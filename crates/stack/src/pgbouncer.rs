@@ -166,7 +166,8 @@ impl PgBouncer {
     fn configuration(&self, users: &Path, settings: &[(String, String)]) -> String {
         let Upstream { host, port, user, password, database, .. } = &self.server;
         let mut text = String::from("[databases]\n");
-        // With a user of its own the pool fills to `min_pool_size` before the first client comes.
+        // With a user of its own there is one pool, which newer versions keep at `min_pool_size`
+        // also while no client is there.
         text.push_str(&format!(
             "{database} = host={host} port={port} dbname={database} user={user} \
              password={password}\n\n[pgbouncer]\n"

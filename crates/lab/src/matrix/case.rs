@@ -1,11 +1,9 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use pinchpoint_http::{HttpDriver, HttpSpec};
 use pinchpoint_load::{LoadError, LoadSpec, Session, WarmUpPolicy, WarmedUp, warm_up};
 use pinchpoint_measure::{Event, EvidenceFigures, Limit, StackFigures, Stage, Threshold, Trial};
 use pinchpoint_plan::{AppPlan, Case, Matrix, Pace, Via, WarmUp};
-use pinchpoint_sql::{Connection, Dsn, TlsSetup};
 use pinchpoint_stack::{App, AppOptions, Cancel, PgBouncer, PgBouncerOptions, StackError};
 
 use crate::error::LabError;
@@ -13,9 +11,10 @@ use crate::http_spec;
 use crate::http_trial::{HttpTrial, Seen};
 use crate::matrix::MatrixOptions;
 use crate::matrix::bench::Bench;
+use crate::matrix::pool::Pooled;
 use crate::matrix::readiness::Prepared;
 use crate::matrix::readiness::Readiness;
-use crate::matrix::watch::{Watch, Watched, idle_servers};
+use crate::matrix::watch::{Watch, Watched};
 use crate::matrix::{evidence, facts};
 use crate::measuring::{Measured, Measuring, Sight};
 use crate::rung_load::{cancelled, schedule_of, settle_grace};
@@ -41,6 +40,7 @@ pub(crate) struct Ended {
     pub(crate) trial: Trial,
     pub(crate) logs: Vec<(String, String)>,
     pub(crate) limits: Vec<Limit>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// The processes of a case. They are stopped when it is dropped.
@@ -52,8 +52,6 @@ struct Stack {
 
 /// Lines of a log that are kept of a failed case.
 const LAST_LINES: usize = 12;
-/// How long a pool may take to fill before the load begins.
-const FILL_WITHIN: Duration = Duration::from_secs(5);
 
 impl CaseRun<'_> {
     fn app(&self) -> &AppPlan {
@@ -77,15 +75,22 @@ impl CaseRun<'_> {
     pub(crate) async fn run(mut self, tell: &mut dyn FnMut(&Event)) -> Result<Ended, LabError> {
         self.progress(Stage::Prepare, tell);
         self.bench.reset(self.cancel).await?;
-        let mut stack = match self.start() {
-            Ok(stack) => stack,
-            Err(error) if error.is_cancelled() => return Err(LabError::Interrupted),
+        let (mut stack, pooled) = match self.set_up().await {
+            Ok(both) => both,
+            Err(LabError::Interrupted) => return Err(LabError::Interrupted),
+            Err(LabError::Stack(error)) if error.is_cancelled() => {
+                return Err(LabError::Interrupted);
+            }
             Err(error) => return Ok(Self::ended(self.trial().failed(&error.to_string()), None)),
         };
-        let mut console = self.console(stack.pooler.as_ref()).await?;
-        self.fill_pool(console.as_mut()).await;
+        let warning = pooled.as_ref().filter(|p| p.ready < p.wanted).map(|p| {
+            format!(
+                "{}: {} of the {} connections that PgBouncer keeps ready were there before the load",
+                self.case.name, p.ready, p.wanted
+            )
+        });
         let spec = http_spec::http_spec(&self.matrix.http, &stack.url)?;
-        let outcome = match self.load(&mut stack, console, &spec, tell).await {
+        let outcome = match self.load(&mut stack, pooled, &spec, tell).await {
             Ok(seen) => Ok(seen),
             // Threads that cannot be had, connections that cannot be opened.
             Err(LabError::Load(LoadError::Open(error))) => Err(error.to_string()),
@@ -104,11 +109,14 @@ impl CaseRun<'_> {
                 self.trial().judge(seen)
             }
         };
-        Ok(Self::ended(trial, Some(&stack)))
+        let mut ended = Self::ended(trial, Some(&stack));
+        ended.warnings.extend(warning);
+        Ok(ended)
     }
 
     fn ended(trial: Trial, stack: Option<&Stack>) -> Ended {
-        let mut ended = Ended { trial, logs: Vec::new(), limits: Vec::new() };
+        let (logs, limits, warnings) = (Vec::new(), Vec::new(), Vec::new());
+        let mut ended = Ended { trial, logs, limits, warnings };
         let Some(stack) = stack else { return ended };
         if let Some(app) = &stack.app {
             ended.logs.push(("app".to_owned(), app.log_tail(200)));
@@ -132,32 +140,49 @@ impl CaseRun<'_> {
         ended
     }
 
-    /// Starts the pooler, when the case goes through one, and the application.
-    fn start(&self) -> Result<Stack, StackError> {
+    /// Starts the pooler, when the case goes through one, fills its pool, and starts the
+    /// application.
+    async fn set_up(&self) -> Result<(Stack, Option<Pooled>), LabError> {
         let app = self.app();
         let external = match self.case.via {
             Via::Direct => &app.url,
             Via::PgBouncer => &app.pooled_url,
         };
         if let Some(url) = external {
-            return Ok(Stack { app: None, pooler: None, url: url.clone() });
+            return Ok((Stack { app: None, pooler: None, url: url.clone() }, None));
         }
-        let pooler = match (self.case.via, &self.options.pooler) {
-            (Via::PgBouncer, Ok(program)) => Some(PgBouncer::start(
-                &self.options.helper,
-                &PgBouncerOptions {
-                    program: program.clone(),
-                    settings: self.matrix.pgbouncer.settings.clone(),
-                    cpus: self.matrix.pgbouncer.cpus,
-                    memory_bytes: self.matrix.pgbouncer.memory_bytes,
-                    server: self.bench.upstream().clone(),
-                    base_dir: None,
-                },
-                self.cancel,
-            )?),
-            _ => None,
+        let pooler = self.start_pooler()?;
+        let pooled = match &pooler {
+            None => None,
+            Some(pooler) => {
+                let database = &self.bench.upstream().database;
+                let settings = &self.matrix.pgbouncer.settings;
+                Some(Pooled::open(pooler, database, settings, self.cancel).await?)
+            }
         };
-        let dsn = match &pooler {
+        let app = self.start_app(pooler.as_ref())?;
+        let url = app.url();
+        Ok((Stack { app: Some(app), pooler, url }, pooled))
+    }
+
+    fn start_pooler(&self) -> Result<Option<PgBouncer>, StackError> {
+        let (Via::PgBouncer, Ok(program)) = (self.case.via, &self.options.pooler) else {
+            return Ok(None);
+        };
+        let options = PgBouncerOptions {
+            program: program.clone(),
+            settings: self.matrix.pgbouncer.settings.clone(),
+            cpus: self.matrix.pgbouncer.cpus,
+            memory_bytes: self.matrix.pgbouncer.memory_bytes,
+            server: self.bench.upstream().clone(),
+            base_dir: None,
+        };
+        PgBouncer::start(&self.options.helper, &options, self.cancel).map(Some)
+    }
+
+    fn start_app(&self, pooler: Option<&PgBouncer>) -> Result<App, StackError> {
+        let app = self.app();
+        let dsn = match pooler {
             Some(pooler) => pooler.dsn(&self.bench.upstream().database),
             None => self.bench.dsn_of_app(),
         };
@@ -183,41 +208,13 @@ impl CaseRun<'_> {
             cpus: app.cpus,
             memory_bytes: app.memory_bytes,
         };
-        let app = App::start(&self.options.helper, &options, self.cancel)?;
-        let url = app.url();
-        Ok(Stack { app: Some(app), pooler, url })
-    }
-
-    async fn console(&self, pooler: Option<&PgBouncer>) -> Result<Option<Connection>, LabError> {
-        let Some(pooler) = pooler else { return Ok(None) };
-        let failed = |source| LabError::Server { action: "open PgBouncer's console", source };
-        let dsn = Dsn::parse(&pooler.dsn("pgbouncer"))
-            .map_err(|e| LabError::Unsuitable(e.to_string()))?
-            .named("pinchpoint-admin");
-        let tls = TlsSetup::new(&dsn).map_err(failed)?;
-        Connection::connect(&dsn, &tls).await.map(Some).map_err(failed)
-    }
-
-    /// PgBouncer logs in to the server once at a time, so that a cold pool fills slowly; what it
-    /// keeps ready anyway is to be there before the load.
-    async fn fill_pool(&self, console: Option<&mut Connection>) {
-        let Some(console) = console else { return };
-        let settings = &self.matrix.pgbouncer.settings;
-        let wanted = settings.iter().rev().find(|(name, _)| name == "min_pool_size");
-        let wanted: u64 = wanted.and_then(|(_, v)| v.trim().parse().ok()).unwrap_or(0);
-        let deadline = tokio::time::Instant::now() + FILL_WITHIN;
-        while tokio::time::Instant::now() < deadline && !self.cancel.is_cancelled() {
-            match idle_servers(console).await {
-                Some(idle) if idle < wanted => tokio::time::sleep(Duration::from_millis(20)).await,
-                _ => return,
-            }
-        }
+        App::start(&self.options.helper, &options, self.cancel)
     }
 
     async fn load(
         &mut self,
         stack: &mut Stack,
-        console: Option<Connection>,
+        pooled: Option<Pooled>,
         spec: &HttpSpec,
         tell: &mut dyn FnMut(&Event),
     ) -> Result<Seen, LabError> {
@@ -237,7 +234,7 @@ impl CaseRun<'_> {
             keep_acks: false,
         };
         // Before the load: it may take every connection that the server has.
-        let mut watch = self.watch(stack, console).await?;
+        let mut watch = self.watch(stack, pooled).await?;
         let mut session = tokio::select! {
             session = Session::open(driver.clone(), &load) => session?,
             () = cancelled(self.cancel) => return Err(LabError::Interrupted),
@@ -260,7 +257,7 @@ impl CaseRun<'_> {
         Ok(Seen { warmed, measured, rest, tally, whole, stack, threads })
     }
 
-    async fn watch(&self, stack: &Stack, console: Option<Connection>) -> Result<Watch, LabError> {
+    async fn watch(&self, stack: &Stack, pooled: Option<Pooled>) -> Result<Watch, LabError> {
         let mut processes = Vec::new();
         if let Some(postgres) = &self.bench.postgres {
             let cpus = self.matrix.postgres.cpus;
@@ -275,7 +272,7 @@ impl CaseRun<'_> {
         }
         let session = self.bench.session().await?;
         let user = &self.bench.upstream().user;
-        Ok(Watch::new(session, user, console, processes.into_iter().flatten().collect()))
+        Ok(Watch::new(session, user, pooled, processes.into_iter().flatten().collect()))
     }
 
     async fn warm_up(&self, session: &Session, tell: &mut dyn FnMut(&Event)) -> WarmedUp {

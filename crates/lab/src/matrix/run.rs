@@ -273,6 +273,9 @@ impl MatrixRun<'_> {
             self.directory.keep_log(&format!("{}-{number}-{what}.log", case.name), text);
         }
         self.note_limits(ended.limits);
+        for warning in ended.warnings {
+            self.warn(warning);
+        }
         self.keep(at, ended.trial)
     }
 

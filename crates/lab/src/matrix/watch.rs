@@ -11,6 +11,7 @@ use pinchpoint_sql::Connection;
 
 use crate::error::LabError;
 use crate::matrix::bench::number;
+use crate::matrix::pool::Pooled;
 
 /// Between two looks: often enough to see a queue, and about half a per cent of a core.
 const EVERY: Duration = Duration::from_millis(100);
@@ -85,9 +86,10 @@ impl Watch {
     pub(crate) fn new(
         server: Connection,
         user: &str,
-        console: Option<Connection>,
+        pooled: Option<Pooled>,
         processes: Vec<Watched>,
     ) -> Self {
+        let servers_ready = pooled.as_ref().map_or(0, |p| p.ready);
         Self {
             server,
             count: format!(
@@ -96,11 +98,11 @@ impl Watch {
                  AND application_name NOT LIKE 'pinchpoint-admin%'",
                 user.replace('\'', "''")
             ),
-            console,
+            console: pooled.map(|p| p.console),
             processes,
             sessions: SessionFigures::default(),
             opened_before: 0,
-            pooler: PoolerFigures::default(),
+            pooler: PoolerFigures { servers_ready, ..PoolerFigures::default() },
             totals_before: BTreeMap::new(),
             waiting: 0,
             active: 0,
@@ -218,8 +220,8 @@ async fn totals(console: &mut Connection) -> BTreeMap<String, u64> {
     sums
 }
 
-/// The pooler's servers that are ready to be used.
-pub(crate) async fn idle_servers(console: &mut Connection) -> Option<u64> {
+/// The pooler's connections to the server that are ready to be used.
+pub(crate) async fn ready_servers(console: &mut Connection) -> Option<u64> {
     let rows = named_rows(console, "SHOW POOLS").await?;
     let idle = rows.iter().filter_map(|row| {
         let used = |name: &str| row.get(name).and_then(|v| v.parse::<u64>().ok()).unwrap_or(0);

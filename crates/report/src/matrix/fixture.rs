@@ -48,6 +48,7 @@ fn stack(mode: &str, requests: u64) -> StackFigures {
             longest_wait_ms: 31.5,
             servers_active_most: 20,
             servers_active_mean: 18.0,
+            servers_ready: 5,
             clients_most: 60,
             samples: 30,
         }),
