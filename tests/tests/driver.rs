@@ -279,3 +279,21 @@ fn a_wrong_password_is_refused() {
     });
     assert_eq!(error.cause, Cause::SqlState(*b"28P01"), "{error}");
 }
+
+#[test]
+fn a_statement_given_up_half_way_ends_the_session() {
+    let server = Server::start(&[]);
+    let dsn = server.parsed();
+    block_on(async {
+        let tls = TlsSetup::new(&dsn).expect("no TLS");
+        let mut connection = Connection::connect(&dsn, &tls).await.expect("a session");
+        {
+            let slow = connection.query("SELECT 1, pg_sleep(5)");
+            let given_up = tokio::time::timeout(Duration::from_millis(1), slow).await;
+            assert!(given_up.is_err(), "it sleeps for longer");
+        }
+        let next = connection.query("SELECT 2").await;
+        let error = next.expect_err("the answer would be that of the statement before");
+        assert_eq!(error.cause, Cause::Closed, "{error}");
+    });
+}

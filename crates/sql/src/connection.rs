@@ -139,6 +139,11 @@ impl Connection {
 
     /// The same, with the names of the last statement's columns before the rows.
     pub async fn query_named(&mut self, sql: &str) -> Result<Rows, SqlError> {
+        if !self.usable {
+            // What comes next would be the answer to that, and be taken for this one's.
+            let text = "the session has broken, or an earlier statement was given up half-way";
+            return Err(SqlError::new(Cause::Closed, text));
+        }
         frontend::query(sql, &mut self.out).map_err(|e| SqlError::wrong(e.to_string()))?;
         self.send().await?;
         self.usable = false;

@@ -348,10 +348,7 @@ impl CaseRun<'_> {
                 interval: interval.clone(),
             }),
         });
-        tokio::select! {
-            measured = measured => measured,
-            () = watch.look() => Err(LabError::Interrupted),
-        }
+        watch.during(measured).await
     }
 
     async fn evidence(&mut self, spec: &HttpSpec) -> Result<Option<EvidenceFigures>, LabError> {

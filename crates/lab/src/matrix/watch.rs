@@ -8,6 +8,7 @@ use std::time::Duration;
 use pinchpoint_measure::{PoolerFigures, ProcessFigures, SessionFigures};
 use pinchpoint_observe::{Throttling, TreeUse, memory_peak, process_tree, throttling};
 use pinchpoint_sql::Connection;
+use tokio::sync::Notify;
 
 use crate::error::LabError;
 use crate::matrix::bench::number;
@@ -15,6 +16,9 @@ use crate::matrix::pool::Pooled;
 
 /// Between two looks: often enough to see a queue, and about half a per cent of a core.
 const EVERY: Duration = Duration::from_millis(100);
+
+/// A server that does not answer for so long is not asked again.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 const OPENED: &str = "SELECT sessions FROM pg_stat_database WHERE datname = current_database()";
 
@@ -24,7 +28,14 @@ pub(crate) struct Watched {
     pid: u32,
     groups: Vec<PathBuf>,
     cpus: Option<f64>,
-    before: Option<(TreeUse, Option<Throttling>)>,
+    before: Option<Reading>,
+    after: Option<Reading>,
+}
+
+/// What a process, with its children, has used so far.
+struct Reading {
+    tree: TreeUse,
+    held: Option<Throttling>,
 }
 
 impl Watched {
@@ -34,34 +45,33 @@ impl Watched {
         groups: &[PathBuf],
         cpus: Option<f64>,
     ) -> Option<Self> {
-        Some(Self { name, pid: pid?, groups: groups.to_vec(), cpus, before: None })
+        Some(Self { name, pid: pid?, groups: groups.to_vec(), cpus, before: None, after: None })
     }
 
-    fn begin(&mut self) {
-        self.before = process_tree(self.pid).map(|tree| (tree, throttling(&self.groups)));
+    fn read(&self) -> Option<Reading> {
+        let tree = process_tree(self.pid)?;
+        Some(Reading { tree, held: throttling(&self.groups) })
     }
 
-    fn end(&self, operations: u64) -> ProcessFigures {
+    fn figures(&self, operations: u64) -> ProcessFigures {
         let mut figures = ProcessFigures {
             name: self.name.to_owned(),
             cpus: self.cpus,
             memory_peak_bytes: memory_peak(&self.groups),
             ..ProcessFigures::default()
         };
-        let (Some((before, held)), Some(after)) = (&self.before, process_tree(self.pid)) else {
-            return figures;
-        };
-        let cpu_s = after.cpu.saturating_sub(before.cpu).as_secs_f64();
+        let (Some(before), Some(after)) = (&self.before, &self.after) else { return figures };
+        let cpu_s = after.tree.cpu.saturating_sub(before.tree.cpu).as_secs_f64();
         figures.cpu_s = Some(cpu_s);
         figures.cpu_us_per_op = (operations > 0).then(|| cpu_s * 1e6 / operations as f64);
-        if let (Some(before), Some(after)) = (held, throttling(&self.groups)) {
+        if let (Some(before), Some(after)) = (&before.held, &after.held) {
             let held = after.since(before);
             figures.throttled_share = Some(held.share());
             figures.throttled_s = Some(held.time.as_secs_f64());
         }
         // Backends come and go with sessions; an application's processes stay.
         if self.name == "app" {
-            figures.restarts = after.members.difference(&before.members).count() as u64;
+            figures.restarts = after.tree.members.difference(&before.tree.members).count() as u64;
         }
         figures
     }
@@ -69,15 +79,20 @@ impl Watched {
 
 /// Everything that is watched around a measured part.
 pub(crate) struct Watch {
-    pub(crate) server: Connection,
+    looker: Looker,
+    processes: Vec<Watched>,
+    opened_before: u64,
+    totals_before: BTreeMap<String, u64>,
+}
+
+/// Who looks again and again.
+struct Looker {
+    server: Connection,
     /// Counts the sessions of the applications' role that are not our own.
     count: String,
-    pub(crate) console: Option<Connection>,
-    pub(crate) processes: Vec<Watched>,
+    console: Option<Connection>,
     sessions: SessionFigures,
-    opened_before: u64,
     pooler: PoolerFigures,
-    totals_before: BTreeMap<String, u64>,
     waiting: u64,
     active: u64,
 }
@@ -90,7 +105,7 @@ impl Watch {
         processes: Vec<Watched>,
     ) -> Self {
         let servers_ready = pooled.as_ref().map_or(0, |p| p.ready);
-        Self {
+        let looker = Looker {
             server,
             count: format!(
                 "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' \
@@ -99,32 +114,80 @@ impl Watch {
                 user.replace('\'', "''")
             ),
             console: pooled.map(|p| p.console),
-            processes,
             sessions: SessionFigures::default(),
-            opened_before: 0,
             pooler: PoolerFigures { servers_ready, ..PoolerFigures::default() },
-            totals_before: BTreeMap::new(),
             waiting: 0,
             active: 0,
-        }
+        };
+        Self { looker, processes, opened_before: 0, totals_before: BTreeMap::new() }
     }
 
     pub(crate) async fn begin(&mut self) -> Result<(), LabError> {
-        self.opened_before = number(&mut self.server, OPENED).await?;
-        if let Some(console) = &mut self.console {
+        self.opened_before = number(&mut self.looker.server, OPENED).await?;
+        if let Some(console) = &mut self.looker.console {
             self.totals_before = totals(console).await;
         }
-        self.processes.iter_mut().for_each(Watched::begin);
+        for process in &mut self.processes {
+            process.before = process.read();
+        }
         Ok(())
     }
 
-    /// Looks again and again; ends only when it is dropped, or when there is nothing to look at.
-    pub(crate) async fn look(&mut self) {
+    /// Looks while `measured` goes on.
+    pub(crate) async fn during<T>(&mut self, measured: impl Future<Output = T>) -> T {
+        let Self { looker, processes, .. } = self;
+        let over = Notify::new();
+        let measured = async {
+            let outcome = measured.await;
+            // Until here: a look that is under way may take its time.
+            for process in processes {
+                process.after = process.read();
+            }
+            over.notify_one();
+            outcome
+        };
+        tokio::join!(measured, looker.look(&over)).0
+    }
+
+    /// The figures, for so many operations that succeeded.
+    pub(crate) async fn end(
+        self,
+        operations: u64,
+        allowed: Option<u64>,
+    ) -> (Vec<ProcessFigures>, SessionFigures, Option<PoolerFigures>) {
+        let Looker { mut server, console, mut sessions, mut pooler, waiting, active, .. } =
+            self.looker;
+        let processes = self.processes.iter().map(|p| p.figures(operations)).collect();
+        let opened = seen(&mut server, OPENED).await.unwrap_or(self.opened_before);
+        sessions.opened = opened.saturating_sub(self.opened_before);
+        sessions.allowed = allowed;
+        let Some(mut console) = console else { return (processes, sessions, None) };
+        let after = totals(&mut console).await;
+        let samples = pooler.samples.max(1) as f64;
+        pooler.clients_waiting_mean = waiting as f64 / samples;
+        pooler.servers_active_mean = active as f64 / samples;
+        let since = |(name, now): (String, u64)| {
+            let before = self.totals_before.get(&name).copied().unwrap_or(0);
+            (name, now.saturating_sub(before))
+        };
+        pooler.totals = after.into_iter().map(since).collect();
+        (processes, sessions, Some(pooler))
+    }
+}
+
+impl Looker {
+    /// Looks again and again until it is over. A query is never left half-way: its answer would be
+    /// taken for that of the next.
+    async fn look(&mut self, over: &Notify) {
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
-            if let Ok(count) = number(&mut self.server, &self.count).await {
+            tokio::select! {
+                biased;
+                () = over.notified() => return,
+                _ = ticks.tick() => (),
+            }
+            if let Some(count) = seen(&mut self.server, &self.count).await {
                 self.sessions.most = self.sessions.most.max(count);
                 self.sessions.samples += 1;
             }
@@ -141,36 +204,6 @@ impl Watch {
                 self.active += queues.active;
             }
         }
-    }
-
-    /// The figures, for so many operations that succeeded.
-    pub(crate) async fn end(
-        mut self,
-        operations: u64,
-        allowed: Option<u64>,
-    ) -> (Vec<ProcessFigures>, SessionFigures, Option<PoolerFigures>) {
-        let processes = self.processes.iter().map(|p| p.end(operations)).collect();
-        let opened = number(&mut self.server, OPENED).await.unwrap_or(self.opened_before);
-        self.sessions.opened = opened.saturating_sub(self.opened_before);
-        self.sessions.allowed = allowed;
-        let pooler = match &mut self.console {
-            None => None,
-            Some(console) => {
-                let after = totals(console).await;
-                let samples = self.pooler.samples.max(1) as f64;
-                self.pooler.clients_waiting_mean = self.waiting as f64 / samples;
-                self.pooler.servers_active_mean = self.active as f64 / samples;
-                self.pooler.totals = after
-                    .into_iter()
-                    .map(|(name, now)| {
-                        let before = self.totals_before.get(&name).copied().unwrap_or(0);
-                        (name, now.saturating_sub(before))
-                    })
-                    .collect();
-                Some(self.pooler)
-            }
-        };
-        (processes, self.sessions, pooler)
     }
 }
 
@@ -231,9 +264,15 @@ pub(crate) async fn ready_servers(console: &mut Connection) -> Option<u64> {
     Some(idle.sum())
 }
 
+/// The one number that a query gives, if the server gives it soon.
+async fn seen(server: &mut Connection, sql: &str) -> Option<u64> {
+    tokio::time::timeout(ANSWER_WITHIN, number(server, sql)).await.ok()?.ok()
+}
+
 /// Rows by column name: versions differ in their columns and in their order.
 async fn named_rows(console: &mut Connection, sql: &str) -> Option<Vec<BTreeMap<String, String>>> {
-    let (columns, rows) = console.query_named(sql).await.ok()?;
+    let answer = tokio::time::timeout(ANSWER_WITHIN, console.query_named(sql)).await;
+    let (columns, rows) = answer.ok()?.ok()?;
     let named = rows.into_iter().map(|row| {
         columns.iter().cloned().zip(row).filter_map(|(name, v)| Some((name, v?))).collect()
     });
