@@ -17,6 +17,7 @@ mod pgbouncer;
 mod processes;
 mod readme;
 mod reference;
+mod requests;
 mod server;
 mod tidiness;
 mod tree;

@@ -222,7 +222,8 @@ fn endpoints(plan: &HttpPlan, histograms: &Histograms, tally: &Tally) -> Vec<End
         Endpoint {
             method: request.method.clone(),
             name: request.name.clone(),
-            requests: counts.succeeded + counts.failed(),
+            // As many as its latencies are made of: the tally is read a moment later.
+            requests: histograms.label_operations(at) + counts.failed(),
             failures: counts.failed(),
             body_bytes: counts.body_bytes,
             latency_ms: histograms.label_ms(at),

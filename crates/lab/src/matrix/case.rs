@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use pinchpoint_http::{HttpDriver, HttpSpec};
+use pinchpoint_http::{HttpDriver, HttpSpec, Tally};
 use pinchpoint_load::{LoadError, LoadSpec, Session, WarmUpPolicy, WarmedUp, warm_up};
 use pinchpoint_measure::{Event, EvidenceFigures, Limit, StackFigures, Stage, Threshold, Trial};
 use pinchpoint_plan::{AppPlan, Case, Matrix, Pace, Via, WarmUp};
@@ -243,8 +243,8 @@ impl CaseRun<'_> {
         let warmed = self.warm_up(&session, tell).await;
         watch.begin().await?;
         let before = driver.tally();
-        let measured = self.measure(stack, &mut session, &mut watch, tell).await?;
-        let after = driver.tally();
+        let (measured, after) =
+            self.measure(stack, &driver, &mut session, &mut watch, tell).await?;
         let allowed = self.case.profile.connections.map(u64::from);
         let allowed = if self.case.via == Via::Direct { allowed } else { None };
         let (processes, sessions, pooler) = watch.end(measured.totals.operations, allowed).await;
@@ -304,10 +304,11 @@ impl CaseRun<'_> {
     async fn measure(
         &mut self,
         stack: &Stack,
+        driver: &HttpDriver,
         session: &mut Session,
         watch: &mut Watch,
         tell: &mut dyn FnMut(&Event),
-    ) -> Result<Measured, LabError> {
+    ) -> Result<(Measured, Tally), LabError> {
         let duration = self.matrix.load.duration;
         let (variant, trial, left_after_s) = (&self.case.name, self.number, self.left_after_s);
         let postgres = &self.bench.postgres;
@@ -330,7 +331,7 @@ impl CaseRun<'_> {
                 .map_err(|source| LabError::Directory { path: "histograms".into(), source })?,
         };
         let total_s = duration.as_secs_f64();
-        let measured = measuring.run(session, |sight| match sight {
+        let measured = Box::pin(measuring.run(session, |sight| match sight {
             Sight::Tick { elapsed, rows_per_s, p95_ms, failed } => tell(&Event::Progress {
                 variant: variant.clone(),
                 trial,
@@ -347,8 +348,9 @@ impl CaseRun<'_> {
                 trial,
                 interval: interval.clone(),
             }),
-        });
-        watch.during(measured).await
+        }));
+        // The load goes on, so what it has done is read before anything else.
+        watch.during(async { Ok((measured.await?, driver.tally())) }).await
     }
 
     async fn evidence(&mut self, spec: &HttpSpec) -> Result<Option<EvidenceFigures>, LabError> {
