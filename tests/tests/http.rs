@@ -159,6 +159,24 @@ fn a_stall_is_seen_in_full_at_a_fixed_rate() {
 }
 
 #[test]
+fn stages_ask_for_what_lies_under_their_line() {
+    let server = serve(Manner::Answer);
+    let stages = ["--stage", "500ms:200", "--stage", "500ms:200", "--stage", "0.5s:0"];
+    let mut arguments = vec!["http", &server.url, "--json", "-u", "50"];
+    arguments.extend(stages);
+    let run = pinchpoint(&arguments);
+    ended_as(&run, ExitCode::Ok);
+    let result = RunResult::from_json(&run.stdout).expect("a result");
+    let trial = &result.variants[0].trials[0];
+    let census = &trial.http.as_ref().expect("figures").census;
+    let scheduled = census.scheduled.expect("a schedule");
+    assert!((199..=201).contains(&scheduled), "50 + 100 + 50, not {scheduled}");
+    assert_eq!(census.sum(), scheduled, "{census:?}");
+    let gates: Vec<_> = trial.gates.iter().filter(|g| g.name == "settled").collect();
+    assert!(gates.iter().all(|g| g.passed), "a ramp is not meant to be steady: {gates:?}");
+}
+
+#[test]
 fn every_failure_has_its_class() {
     let server = serve(Manner::Error);
     let (run, trial) = load(&server.url, &["-u", "2", "-t", "300ms"]);
@@ -241,6 +259,8 @@ fn bad_arguments_are_answered_with_what_is_right() {
         ["http://127.0.0.1:1/", "-H", "no colon"],
         ["http://127.0.0.1:1/", "--threshold", "p(95)<200"],
         ["http://127.0.0.1:1/", "--check-json", "status=ok"],
+        ["http://127.0.0.1:1/", "--stage", "30s"],
+        ["http://127.0.0.1:1/", "--stage", "1s:0"],
     ] {
         let run = pinchpoint(&[&["http"], arguments.as_slice()].concat());
         ended_as(&run, ExitCode::BadInput);

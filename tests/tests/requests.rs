@@ -59,7 +59,46 @@ fn talk(stream: TcpStream, got: &Got) -> Option<()> {
     }
 }
 
-fn run(url: &str) -> RunResult {
+/// Requests of every kind; the comments' answer is never right.
+const MIXED: &str = r#"
+        [[request]]
+        name = "post"
+        path = "/posts/{id}"
+        weight = 6
+        parameters = { id = { min = 11, max = 20 } }
+        checks = [{ json = "/status", equals = "ok" }, { status = 200 }]
+
+        [[request]]
+        name = "user"
+        path = "/users/{id}?full=1"
+        weight = 3
+        parameters = { id = { min = 1, max = 100, choice = "zipf", exponent = 1.0 } }
+
+        [[request]]
+        name = "comment"
+        method = "POST"
+        path = "/comments"
+        headers = { Content-Type = "application/json" }
+        body = '{"content": "ä"}'
+        checks = [{ json = "/status", equals = "ok" }]
+
+        [load]
+        duration = "1s"
+        warmup = "0s"
+        trials = 1
+"#;
+
+const STAGES: &str = r#"
+        [[request]]
+        path = "/"
+
+        [load]
+        stages = [{ duration = "500ms", target_tps = 200 }, { duration = "500ms", target_tps = 0 }]
+        trials = 1
+"#;
+
+/// Runs a matrix of one application, with these requests and this load.
+fn run(url: &str, what: &str) -> RunResult {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("mixed.toml");
     let text = format!(
@@ -69,42 +108,18 @@ fn run(url: &str) -> RunResult {
         users = 1
         posts = 1
         comments = 0
-
-        [[request]]
-        name = "post"
-        path = "/posts/{{id}}"
-        weight = 6
-        parameters = {{ id = {{ min = 11, max = 20 }} }}
-        checks = [{{ json = "/status", equals = "ok" }}, {{ status = 200 }}]
-
-        [[request]]
-        name = "user"
-        path = "/users/{{id}}?full=1"
-        weight = 3
-        parameters = {{ id = {{ min = 1, max = 100, choice = "zipf", exponent = 1.0 }} }}
-
-        [[request]]
-        name = "comment"
-        method = "POST"
-        path = "/comments"
-        headers = {{ Content-Type = "application/json" }}
-        body = '{{"content": "ä"}}'
-        checks = [{{ json = "/status", equals = "ok" }}]
-
         [matrix]
         connections = ["direct"]
         users = [4]
         [[app]]
         name = "mine"
         url = "{url}"
+        {what}
         "#
     );
     std::fs::write(&file, text).expect("written");
     let (file, out) = (file.display().to_string(), directory.path().join("result"));
-    let out_text = out.display().to_string();
-    let arguments =
-        ["run", &file, "--out", &out_text, "--duration", "1s", "--warmup", "0s", "--trials", "1"];
-    let run = pinchpoint(&arguments);
+    let run = pinchpoint(&["run", &file, "--out", &out.display().to_string()]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     result(&out)
 }
@@ -153,7 +168,7 @@ fn assert_drawn(got: &Counts) {
 #[test]
 fn weighted_requests_are_drawn_sent_checked_and_counted_as_the_file_says() {
     let (url, got) = serve();
-    let result = run(&url);
+    let result = run(&url, MIXED);
     let got = got.lock().expect("not poisoned");
     assert_drawn(&got);
 
@@ -176,4 +191,15 @@ fn weighted_requests_are_drawn_sent_checked_and_counted_as_the_file_says() {
     assert!(http.checks[2].name.starts_with("comment: "), "{:?}", http.checks);
     let gate = trial.gates.iter().find(|g| g.name == "answers").expect("the gate");
     assert!(!gate.passed, "wrong answers void the row: {gate:?}");
+}
+
+#[test]
+fn stages_of_a_file_are_measured_from_their_beginning() {
+    let (url, got) = serve();
+    let result = run(&url, STAGES);
+    let trial = &result.variants[0].trials[0];
+    let all: u64 = got.lock().expect("not poisoned").values().sum();
+    assert!((99..=101).contains(&all), "50 up and 50 down, not {all}");
+    // What a slow machine has not answered within the measured part is not in it.
+    assert!(trial.succeeded > 50 && trial.succeeded <= all, "{} of {all}", trial.succeeded);
 }

@@ -1,16 +1,16 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use pinchpoint_http::HttpDriver;
-use pinchpoint_load::{LoadSpec, Session, WarmUpPolicy, WarmedUp, warm_up};
+use pinchpoint_load::{LoadSpec, Session, WarmedUp, warm_up};
 use pinchpoint_measure::{
     Event, Factors, RunResult, RunStatus, RungPlan, Sink, Stage, Threshold, TrialStatus, Variant,
     VariantStatus,
 };
 use pinchpoint_observe::CpuSampler;
-use pinchpoint_plan::{HttpPlan, LoadPlan, Pace, WarmUp};
+use pinchpoint_plan::{HttpPlan, LoadPlan};
 use pinchpoint_stack::Cancel;
 use serde_json::json;
 
@@ -20,7 +20,7 @@ use crate::error::LabError;
 use crate::http_trial::{HttpTrial, Seen};
 use crate::measuring::{Measured, Measuring, Sight};
 use crate::run::Finished;
-use crate::rung_load::{cancelled, schedule_of, settle_grace};
+use crate::rung_load::{cancelled, schedule_of, settle_grace, warm_up_of};
 use crate::{clock, environment, http_spec, summary};
 
 /// Load on one server that somebody else runs.
@@ -223,17 +223,7 @@ impl HttpRun<'_> {
     }
 
     async fn warm_up(&mut self, session: &Session, number: u32) -> WarmedUp {
-        let policy = match (&self.job.load.pace, self.job.load.warmup) {
-            // Stages are a story with a beginning; a warm-up would tell it ahead of time.
-            (Pace::Stages(_), _) => WarmUpPolicy::Fixed(Duration::ZERO),
-            (_, WarmUp::Auto { at_most }) => {
-                // A schedule may never need them all.
-                let closed = self.job.load.pace == Pace::FlatOut;
-                let users = if closed { self.job.users.into() } else { 0 };
-                WarmUpPolicy::Auto { at_most, users }
-            }
-            (_, WarmUp::Fixed(length)) => WarmUpPolicy::Fixed(length),
-        };
+        let policy = warm_up_of(&self.job.load, self.job.users);
         let left = self.job.load.duration.as_secs_f64();
         let (sink, cancel) = (&mut *self.sink, self.cancel);
         warm_up(session, policy, |tick| {

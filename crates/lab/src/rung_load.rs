@@ -1,8 +1,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pinchpoint_load::{LoadError, LoadSpec, Process, Ramp, Schedule, Session};
-use pinchpoint_plan::{Connection, Experiment, LoadPlan, Pace};
+use pinchpoint_load::{LoadError, LoadSpec, Process, Ramp, Schedule, Session, WarmUpPolicy};
+use pinchpoint_plan::{Connection, Experiment, LoadPlan, Pace, WarmUp};
 use pinchpoint_sql::{ConnectionSpec, WriteDriver, WriteSpec};
 use pinchpoint_stack::Cancel;
 
@@ -79,6 +79,20 @@ pub(crate) fn schedule_of(load: &LoadPlan, batch: u32, seed: u64) -> Option<Sche
                 .collect();
             Some(Schedule::stages(0.0, &ramps, process))
         }
+    }
+}
+
+/// The warm-up of a load by so many users over HTTP.
+pub(crate) fn warm_up_of(load: &LoadPlan, users: u32) -> WarmUpPolicy {
+    match (&load.pace, load.warmup) {
+        // Stages are a story with a beginning; a warm-up would tell it ahead of time.
+        (Pace::Stages(_), _) => WarmUpPolicy::Fixed(Duration::ZERO),
+        (pace, WarmUp::Auto { at_most }) => {
+            // A schedule may never need them all.
+            let users = if *pace == Pace::FlatOut { users.into() } else { 0 };
+            WarmUpPolicy::Auto { at_most, users }
+        }
+        (_, WarmUp::Fixed(length)) => WarmUpPolicy::Fixed(length),
     }
 }
 

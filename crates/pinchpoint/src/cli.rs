@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pinchpoint_plan::Stage;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -147,6 +148,7 @@ pub(crate) struct MatrixArgs {
 Examples:
   pinchpoint http http://127.0.0.1:8000/ -u 100 --duration 30s
   pinchpoint http http://127.0.0.1:8000/ --rate 500 --arrivals poisson
+  pinchpoint http http://127.0.0.1:8000/ -u 200 --stage 30s:500 --stage 10s:0
   pinchpoint http http://127.0.0.1:8000/api -d @body.json -H 'Content-Type: text/json'
   pinchpoint http http://127.0.0.1:8000/ --check-json /status=ok \\
       --threshold 'http_req_duration: p(95)<200' \\
@@ -159,7 +161,7 @@ pub(crate) struct HttpArgs {
     #[arg(value_name = "URL")]
     pub(crate) url: String,
 
-    /// Virtual users, each with one connection; with --rate the most requests at once
+    /// Virtual users, each with one connection; with a schedule the most requests at once
     #[arg(long, short, value_name = "COUNT", default_value_t = 10)]
     pub(crate) users: u32,
 
@@ -188,7 +190,17 @@ pub(crate) struct HttpArgs {
     #[arg(long, value_name = "REQUESTS/S", allow_negative_numbers = true)]
     pub(crate) rate: Option<f64>,
 
-    /// Gaps between intended starts under --rate
+    /// A stage of a schedule, such as 30s:200: from 0, or from the stage before, the rate goes in a
+    /// straight line to this one; may be given several times
+    #[arg(
+        long,
+        value_name = "TIME:REQUESTS/S",
+        value_parser = stage,
+        conflicts_with_all = ["rate", "duration", "warmup", "think", "spawn_rate"]
+    )]
+    pub(crate) stage: Vec<Stage>,
+
+    /// Gaps between intended starts under --rate and --stage
     #[arg(long, value_enum, value_name = "SHAPE", default_value_t = Arrivals::Constant)]
     pub(crate) arrivals: Arrivals,
 
@@ -358,4 +370,18 @@ pub(crate) struct RedisArgs {
 
 fn duration(text: &str) -> Result<Duration, String> {
     pinchpoint_plan::parse_duration(text).map_err(|e| e.to_string())
+}
+
+/// A stage as `TIME:RATE`.
+fn stage(text: &str) -> Result<Stage, String> {
+    let (time, rate) = text.rsplit_once(':').ok_or("it is a time and a rate, such as 30s:200")?;
+    let duration = duration(time)?;
+    if duration < Duration::from_millis(100) {
+        return Err("a stage takes at least 100 ms".to_owned());
+    }
+    let target_per_s: f64 = rate.parse().map_err(|_| format!("{rate:?} is not a rate"))?;
+    if !(0.0..=1e9).contains(&target_per_s) {
+        return Err("the rate is 0 to 1000000000 requests/s".to_owned());
+    }
+    Ok(Stage { duration, target_per_s })
 }

@@ -40,7 +40,7 @@ pub(crate) fn summary(result: &RunResult, columns: usize, style: Style) -> Strin
             if variant.trials.len() > 1 {
                 sheet.head(&format!("trial {}", trial.number));
             }
-            sheet.trial(trial, &variant.title);
+            sheet.trial(trial, &variant.title, result.plan.target_per_s.is_none());
         }
         if let Some(summary) = variant.summary.as_ref().filter(|_| variant.trials.len() > 1) {
             sheet.head("all trials");
@@ -88,14 +88,16 @@ impl Sheet {
         flow.end();
     }
 
-    fn trial(&mut self, trial: &Trial, url: &str) {
+    fn trial(&mut self, trial: &Trial, url: &str, ramps: bool) {
         let http = trial.http.clone().unwrap_or_default();
         self.head(url);
         let users = pinchpoint_measure::factor_text(&trial.factors, "users");
         let pace = match trial.pace {
             Pace::Closed => format!("{users} users, closed load"),
             Pace::Open { target_per_s, poisson } => format!(
-                "{} requests/s asked for, {} gaps, at most {users} at once",
+                "{}{} requests/s asked for, {} gaps, at most {users} at once",
+                // A schedule without one rate has stages, of which this is the highest.
+                if ramps { "stages up to " } else { "" },
                 significant(target_per_s, 3),
                 if poisson { "random" } else { "even" }
             ),

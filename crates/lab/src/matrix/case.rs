@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use pinchpoint_http::{HttpDriver, HttpSpec, Tally};
-use pinchpoint_load::{LoadError, LoadSpec, Session, WarmUpPolicy, WarmedUp, warm_up};
+use pinchpoint_load::{LoadError, LoadSpec, Session, WarmedUp, warm_up};
 use pinchpoint_measure::{Event, EvidenceFigures, Limit, StackFigures, Stage, Threshold, Trial};
-use pinchpoint_plan::{AppPlan, Case, Matrix, Pace, Via, WarmUp};
+use pinchpoint_plan::{AppPlan, Case, Matrix, Via};
 use pinchpoint_stack::{App, AppOptions, Cancel, PgBouncer, PgBouncerOptions, StackError};
 
 use crate::error::LabError;
@@ -17,7 +17,7 @@ use crate::matrix::readiness::Readiness;
 use crate::matrix::watch::{Watch, Watched};
 use crate::matrix::{evidence, facts};
 use crate::measuring::{Measured, Measuring, Sight};
-use crate::rung_load::{cancelled, schedule_of, settle_grace};
+use crate::rung_load::{cancelled, schedule_of, settle_grace, warm_up_of};
 
 /// One trial of one case.
 pub(crate) struct CaseRun<'a> {
@@ -276,13 +276,7 @@ impl CaseRun<'_> {
     }
 
     async fn warm_up(&self, session: &Session, tell: &mut dyn FnMut(&Event)) -> WarmedUp {
-        // A schedule may never need them all.
-        let closed = self.matrix.load.pace == Pace::FlatOut;
-        let users = if closed { u64::from(self.case.users) } else { 0 };
-        let policy = match self.matrix.load.warmup {
-            WarmUp::Auto { at_most } => WarmUpPolicy::Auto { at_most, users },
-            WarmUp::Fixed(length) => WarmUpPolicy::Fixed(length),
-        };
+        let policy = warm_up_of(&self.matrix.load, self.case.users);
         let duration_s = self.matrix.load.duration.as_secs_f64();
         warm_up(session, policy, |tick| {
             tell(&Event::Progress {

@@ -14,6 +14,8 @@ use crate::terminal;
 
 /// The most users of one machine: each is a socket.
 const MOST_USERS: u32 = 200_000;
+/// The longest schedule.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
 pub(crate) fn run(args: &HttpArgs) -> Result<ExitCode, Failure> {
     let job = job(args)?;
@@ -74,6 +76,7 @@ fn job(args: &HttpArgs) -> Result<HttpJob, Failure> {
     if let Some(rate) = args.spawn_rate {
         bounds("--spawn-rate", (0.001..=1e9).contains(&rate), "0.001 to 1000000000 users/s")?;
     }
+    let (pace, duration) = pace(args)?;
     let thresholds: Result<Vec<Threshold>, _> = args.threshold.iter().map(|t| t.parse()).collect();
     let (url, path) = split(&args.url);
     Ok(HttpJob {
@@ -88,11 +91,11 @@ fn job(args: &HttpArgs) -> Result<HttpJob, Failure> {
             statements_per_request: None,
         },
         load: LoadPlan {
-            duration: args.duration,
+            duration,
             warmup: warm_up(args)?,
             trials: args.trials,
             interval: Duration::from_secs(10),
-            pace: args.rate.map_or(Pace::FlatOut, |per_s| Pace::Rate { per_s }),
+            pace,
             poisson: args.arrivals == Arrivals::Poisson,
             seed: args.seed,
             threads: args.threads,
@@ -101,6 +104,23 @@ fn job(args: &HttpArgs) -> Result<HttpJob, Failure> {
         thresholds: thresholds.map_err(|e| Failure::input(e.to_string()))?,
         directory: args.out.clone(),
     })
+}
+
+/// How requests are started, and how long.
+fn pace(args: &HttpArgs) -> Result<(Pace, Duration), Failure> {
+    if args.stage.is_empty() {
+        let pace = args.rate.map_or(Pace::FlatOut, |per_s| Pace::Rate { per_s });
+        return Ok((pace, args.duration));
+    }
+    let duration: Duration = args.stage.iter().map(|s| s.duration).sum();
+    if duration > LONGEST {
+        return Err(Failure::input("the stages take longer than 7 days"));
+    }
+    if args.stage.iter().all(|s| s.target_per_s == 0.0) {
+        return Err(Failure::input("the stages never ask for anything")
+            .hint("give at least one a rate above 0"));
+    }
+    Ok((Pace::Stages(args.stage.clone()), duration))
 }
 
 fn warm_up(args: &HttpArgs) -> Result<WarmUp, Failure> {
