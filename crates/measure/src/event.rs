@@ -22,6 +22,11 @@ pub enum Event {
         /// The variants are cases of a matrix, and not rungs.
         cases: bool,
     },
+    /// Something is made ready that is not started: `loading the blog`, `installing packages`.
+    Preparing {
+        /// What is being done.
+        what: String,
+    },
     /// A process of the stack is being started, or connected to.
     StackStarting {
         /// `PostgreSQL 15.18`, ….

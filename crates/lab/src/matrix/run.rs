@@ -4,7 +4,7 @@ use std::time::{Instant, SystemTime};
 use pinchpoint_dataset::{Blog, BlogSize, Seeded};
 use pinchpoint_measure::{
     Dataset, Event, Limit, RunResult, RunStatus, RungPlan, Sink, Software, Threshold, Trial,
-    TrialStatus, VariantStatus,
+    TrialStatus, VariantStatus, group_thousands,
 };
 use pinchpoint_observe::CpuSampler;
 use pinchpoint_plan::{Case, Matrix, Via, WarmUp};
@@ -134,7 +134,7 @@ impl MatrixRun<'_> {
             }
             let (sink, directory) = (&mut *self.sink, &mut self.directory);
             let mut tell = |what: &str| {
-                let event = Event::StackStarting { what: what.to_owned() };
+                let event = Event::Preparing { what: what.to_owned() };
                 directory.keep_event(&event);
                 sink.event(&event);
             };
@@ -153,11 +153,9 @@ impl MatrixRun<'_> {
         let plan = &self.matrix.dataset;
         let size = BlogSize { users: plan.users, posts: plan.posts, comments: plan.comments };
         let blog = Blog { size, seed: plan.seed };
-        let what = format!(
-            "the blog: {} users, {} posts, {} comments",
-            plan.users, plan.posts, plan.comments
-        );
-        self.tell(&Event::StackStarting { what });
+        let [users, posts, comments] = [plan.users, plan.posts, plan.comments].map(group_thousands);
+        let what = format!("loading the blog: {users} users, {posts} posts, {comments} comments");
+        self.tell(&Event::Preparing { what });
         let began = Instant::now();
         let cancel = self.cancel;
         let (sink, directory) = (&mut *self.sink, &mut self.directory);

@@ -33,6 +33,7 @@ fn line(event: &Event, trials: u32) -> Option<String> {
             count(*trials as usize, "trial"),
             human_duration(*expected_s)
         ),
+        Event::Preparing { what } => what.clone(),
         Event::StackStarting { what } => format!("starting {what}"),
         Event::StackReady { what, ready_s } => {
             format!("{what} ready in {}", human_duration(*ready_s))

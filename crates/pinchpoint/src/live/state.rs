@@ -52,6 +52,7 @@ impl State {
                 self.headline = format!("{experiment}: preparing");
                 self.rungs = rungs.iter().map(|r| Rung::new(&r.name)).collect();
             }
+            Event::Preparing { what } => self.headline.clone_from(what),
             Event::StackStarting { what } => self.headline = format!("starting {what}"),
             Event::StackReady { what, ready_s } => {
                 let took = human_duration(*ready_s);

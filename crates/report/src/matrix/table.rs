@@ -62,24 +62,25 @@ impl Sheet {
         self.out.push('\n');
     }
 
-    /// Whether there is room for what limited a case.
-    const fn is_wide(&self) -> bool {
-        self.columns >= self.name + 76
+    /// Whether there is room for what limited a case, which goes before the median.
+    const fn shows_limit(&self) -> bool {
+        self.columns >= self.name + 67
     }
 
-    /// Whether there is room for more than the least.
-    const fn is_narrow(&self) -> bool {
-        self.columns < self.name + 56
+    /// Whether there is room for the median as well.
+    const fn shows_median(&self) -> bool {
+        let needed = if self.shows_limit() { 75 } else { 57 };
+        self.columns >= self.name + needed
     }
 
     fn head(&mut self, first: &str) {
         let mut line = format!("{} {} users", pad(first, self.name), pad("mode", 9));
         line.push_str("      RPS");
-        if !self.is_narrow() {
+        if self.shows_median() {
             line.push_str("  p50 ms");
         }
         line.push_str("  p95 ms  p99 ms  errors");
-        if self.is_wide() {
+        if self.shows_limit() {
             line.push_str("  limited by");
         }
         let line = shorten(&line, self.columns);
@@ -107,13 +108,13 @@ impl Sheet {
         };
         let ms = |value: f64| format!("{:>8}", significant(value, 3));
         let mut line = format!("{head}{:>9}", significant(figures.rps.value, 3));
-        if !self.is_narrow() {
+        if self.shows_median() {
             line.push_str(&ms(figures.latency_ms.p50));
         }
         line.push_str(&ms(figures.latency_ms.p95));
         line.push_str(&ms(figures.latency_ms.p99));
         line.push_str(&format!("{:>8}", percent(figures.error_rate)));
-        if self.is_wide() {
+        if self.shows_limit() {
             line.push_str(&format!("  {}", row.limited_by()));
         }
         let bad = trouble.is_some() || figures.error_rate > 0.0;
