@@ -275,6 +275,31 @@ fn an_application_killed_in_mid_case_fails_that_case_only() {
 }
 
 #[test]
+fn a_database_killed_while_a_case_warms_up_fails_that_case_only() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = experiment(directory.path(), &[]);
+    let out = directory.path().join("result");
+    let (file, out_text) = (file.display().to_string(), out.display().to_string());
+    let mut arguments = vec!["run", &file, "--out", &out_text, "--duration", "1s"];
+    arguments.extend(["--warmup", "3s", "--trials", "1", "--only", "app=axum,actix"]);
+    arguments.extend(["--only", "users=10", "--only", "connection=direct"]);
+    arguments.extend(["--only", "waterfall=none"]);
+    let running = Running::spawn(&arguments);
+    process(running.pid(), "pinchpoint-app-axum");
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    signal(crate::processes::postmaster(running.pid()), Signal::KILL);
+    let run = running.wait();
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let result = result(&out);
+    assert_eq!(result.variants[0].status, VariantStatus::Failed);
+    let reason = result.variants[0].reason.as_deref().expect("a reason");
+    assert!(reason.contains("PostgreSQL ended by itself (killed by SIGKILL)"), "{reason}");
+    assert_eq!(reason.matches("end of its log").count(), 1, "{reason}");
+    assert_eq!(result.variants[1].status, VariantStatus::Ok, "{:?}", result.variants[1].reason);
+    assert_nothing_left(run.pid);
+}
+
+#[test]
 fn an_interrupted_matrix_is_readable_and_can_be_resumed() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = experiment(directory.path(), &[]);

@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use pinchpoint_http::{HttpDriver, HttpSpec, Tally};
 use pinchpoint_load::{LoadError, LoadSpec, Session, WarmedUp, warm_up};
-use pinchpoint_measure::{Event, EvidenceFigures, Limit, StackFigures, Stage, Threshold, Trial};
+use pinchpoint_measure::{
+    Event, EvidenceFigures, Limit, StackFigures, Stage, Threshold, Trial, TrialStatus,
+};
 use pinchpoint_plan::{AppPlan, Case, Matrix, Via};
 use pinchpoint_stack::{App, AppOptions, Cancel, PgBouncer, PgBouncerOptions, StackError};
 
@@ -83,17 +85,21 @@ impl CaseRun<'_> {
             }
             Err(error) => return Ok(Self::ended(self.trial().failed(&error.to_string()), None)),
         };
-        let warning = pooled.as_ref().filter(|p| p.ready < p.wanted).map(|p| {
+        let mut warnings = Vec::new();
+        warnings.extend(pooled.as_ref().filter(|p| p.ready < p.wanted).map(|p| {
             format!(
                 "{}: {} of the {} connections that PgBouncer keeps ready were there before the load",
                 self.case.name, p.ready, p.wanted
             )
-        });
+        }));
         let spec = http_spec::http_spec(&self.matrix.http, &stack.url)?;
         let outcome = match self.load(&mut stack, pooled, &spec, tell).await {
             Ok(seen) => Ok(seen),
-            // Threads that cannot be had, connections that cannot be opened.
+            // Connections that cannot be opened; a server that died while the case warmed up.
             Err(LabError::Load(LoadError::Open(error))) => Err(error.to_string()),
+            Err(error @ LabError::Server { .. }) => {
+                Err(self.obituary(&stack).unwrap_or_else(|| error.to_string()))
+            }
             Err(error) => return Err(error),
         };
         let trial = match outcome {
@@ -101,16 +107,21 @@ impl CaseRun<'_> {
             Ok(mut seen) => {
                 let healthy = seen.measured.server_died.is_none() && !seen.measured.cancelled;
                 if healthy && self.number == 1 {
-                    let evidence = self.evidence(&spec).await?;
-                    if let Some(stack) = &mut seen.stack {
-                        stack.evidence = evidence;
+                    match (self.evidence(&spec).await, &mut seen.stack) {
+                        (Ok(evidence), Some(stack)) => stack.evidence = evidence,
+                        (Ok(_), None) => (),
+                        // The figures stand without it, but not unmarked.
+                        (Err(error), _) => warnings.push(format!(
+                            "{}: its statements were not counted: {error}",
+                            self.case.name
+                        )),
                     }
                 }
                 self.trial().judge(seen)
             }
         };
         let mut ended = Self::ended(trial, Some(&stack));
-        ended.warnings.extend(warning);
+        ended.warnings = warnings;
         Ok(ended)
     }
 
@@ -126,15 +137,17 @@ impl CaseRun<'_> {
             ended.logs.push(("pgbouncer".to_owned(), pooler.log_tail(200)));
             ended.limits.extend(pooler.limits());
         }
-        if ended.trial.reason.is_some()
-            && let Some((_, log)) = ended.logs.first()
+        // Whoever ended by itself has its last lines in the reason already.
+        if ended.trial.status == TrialStatus::Failed
+            && let Some(reason) = &mut ended.trial.reason
+            && !reason.contains("end of its log")
+            && let Some((_, log)) = ended.logs.iter().find(|(name, _)| name == "app")
         {
             let lines: Vec<&str> = log.lines().collect();
             let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
             if !last.is_empty() {
-                let reason = ended.trial.reason.take().unwrap_or_default();
-                let text = format!("{reason}\nthe end of its log:\n{}", last.join("\n"));
-                ended.trial.reason = Some(text);
+                let text = format!("\nthe end of the application's log:\n{}", last.join("\n"));
+                reason.push_str(&text);
             }
         }
         ended
@@ -305,15 +318,7 @@ impl CaseRun<'_> {
     ) -> Result<(Measured, Tally), LabError> {
         let duration = self.matrix.load.duration;
         let (variant, trial, left_after_s) = (&self.case.name, self.number, self.left_after_s);
-        let postgres = &self.bench.postgres;
-        let mut obituary = || {
-            let gone = [
-                stack.app.as_ref().and_then(|a| a.alive().err()),
-                stack.pooler.as_ref().and_then(|p| p.alive().err()),
-                postgres.as_ref().and_then(|p| p.alive().err()),
-            ];
-            gone.into_iter().flatten().next().map(|gone| gone.to_string())
-        };
+        let mut obituary = || self.obituary(stack);
         let measuring = Measuring {
             duration,
             interval: self.matrix.load.interval,
@@ -350,6 +355,18 @@ impl CaseRun<'_> {
     async fn evidence(&mut self, spec: &HttpSpec) -> Result<Option<EvidenceFigures>, LabError> {
         let Some(expected) = self.matrix.http.statements_per_request else { return Ok(None) };
         evidence::count(self.bench, spec, expected, self.case.users).await
+    }
+
+    /// How a process of the case ended, if one did.
+    fn obituary(&self, stack: &Stack) -> Option<String> {
+        let postgres = self.bench.postgres.as_ref();
+        // The server first: when it has gone, the others follow.
+        let gone = [
+            postgres.and_then(|p| p.alive().err()),
+            stack.pooler.as_ref().and_then(|p| p.alive().err()),
+            stack.app.as_ref().and_then(|a| a.alive().err()),
+        ];
+        gone.into_iter().flatten().next().map(|gone| gone.to_string())
     }
 
     fn progress(&self, stage: Stage, tell: &mut dyn FnMut(&Event)) {
