@@ -24,6 +24,8 @@ pub(crate) enum Manner {
     /// Closes the connection after each answer, saying nothing of it.
     CloseSilently,
     Chunked,
+    /// Sends a byte more than it says.
+    Surplus,
     /// Answers after two seconds.
     Slow,
 }
@@ -91,6 +93,9 @@ fn talk(mut stream: TcpStream, manner: Manner, began: &std::sync::OnceLock<Insta
                     length - 5,
                     &BODY[5..]
                 ),
+                Manner::Surplus => {
+                    format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{BODY}x")
+                }
                 Manner::Reset if served % 2 == 0 => {
                     format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{}", &BODY[..9])
                 }
@@ -189,6 +194,11 @@ fn every_failure_has_its_class() {
     let (_, trial) = load(&server.url, &["-u", "2", "-t", "300ms"]);
     let census = trial.http.expect("figures").census;
     assert!(census.reset > 0 && census.ok > 0, "{census:?}");
+
+    let server = serve(Manner::Surplus);
+    let (_, trial) = load(&server.url, &["-u", "2", "-t", "300ms"]);
+    let census = trial.http.expect("figures").census;
+    assert!(census.wrong_answer > 0, "{census:?}");
 
     let server = serve(Manner::Slow);
     let (run, trial) = load(&server.url, &["-u", "2", "-t", "700ms", "--timeout", "200ms"]);

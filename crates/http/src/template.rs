@@ -33,8 +33,12 @@ impl Template {
         if let Some((first, _)) = parts.first_mut() {
             first.splice(0..0, format!("{method} ").into_bytes());
         }
-        let mut tail = format!(" HTTP/1.1\r\nHost: {}\r\n", spec.target.authority).into_bytes();
+        let mut tail = b" HTTP/1.1\r\n".to_vec();
         let named = |name: &str| request.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+        // A server refuses a request with two.
+        if !named("host") {
+            tail.extend_from_slice(format!("Host: {}\r\n", spec.target.authority).as_bytes());
+        }
         for (name, value) in &request.headers {
             let token = |b: u8| b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&b);
             if name.is_empty() || !name.bytes().all(token) {
@@ -228,6 +232,21 @@ mod tests {
             seen.insert(line["GET /u/".len()..].chars().next().unwrap());
         }
         assert_eq!(seen.into_iter().collect::<String>(), "789");
+    }
+
+    #[test]
+    fn fields_of_the_user_stand_instead_of_ours() {
+        let mine = ["Host: a.example", "accept: text/json", "User-Agent: me", "content-length: 3"];
+        let fields = mine.iter().filter_map(|f| f.split_once(": "));
+        let request = RequestSpec {
+            method: "POST".to_owned(),
+            body: b"abc".to_vec(),
+            headers: fields.map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+            ..get("/")
+        };
+        let made = template(&request).unwrap();
+        let text = String::from_utf8(made.fixed().unwrap().to_vec()).unwrap();
+        assert_eq!(text, format!("POST / HTTP/1.1\r\n{}\r\n\r\nabc", mine.join("\r\n")));
     }
 
     #[test]

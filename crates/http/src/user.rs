@@ -149,9 +149,10 @@ impl Connection {
         probe: &mut Probe,
         since: &mut Instant,
     ) -> Result<Decoder, Broken> {
-        // Bytes that nobody asked for would be taken for the answer.
+        // Bytes that nobody asked for would be taken for the answer. They came with the last one,
+        // so that the server does not keep to its lengths: no case for another try.
         if !self.inbox.is_empty() {
-            return Err(Broken { cause: Cause::WrongAnswer, unanswered: self.used });
+            return Err(Broken { cause: Cause::WrongAnswer, unanswered: false });
         }
         if let Err(error) = self.stream.write(request).await {
             return Err(Broken { cause: cause(&error), unanswered: true });
