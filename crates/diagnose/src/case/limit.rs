@@ -128,14 +128,21 @@ impl Case<'_> {
         Some(verdict("app-cpu", share, 0.9, vec![self.cpu_text("app")]))
     }
 
-    /// PgBouncer has one thread: a whole CPU is all that it can use.
+    /// PgBouncer has one thread: a whole CPU is all that it can use, and a limit may leave it less.
     fn pooler_cpu(&self) -> Option<Verdict> {
-        let used = self.process("pgbouncer")?.cpu_s? / self.trial.duration_s;
-        if used < FULL {
+        let pooler = self.process("pgbouncer")?;
+        let used = pooler.cpu_s? / self.trial.duration_s;
+        let allowed = pooler.cpus.unwrap_or(1.0).min(1.0);
+        let held = pooler.throttled_share.unwrap_or(0.0);
+        if used / allowed < FULL && held < THROTTLED {
             return None;
         }
-        let text = format!("its one thread used {} of a CPU", significant(used, 2));
-        Some(verdict("pooler-cpu", used, 0.8, vec![text]))
+        let text = format!(
+            "its one thread used {} of {} CPU",
+            significant(used, 2),
+            significant(allowed, 2)
+        );
+        Some(verdict("pooler-cpu", used / allowed, 0.8, vec![text]))
     }
 
     fn generator(&self) -> Option<Verdict> {

@@ -77,7 +77,7 @@ type Plant = (&'static str, fn(&mut Trial, &mut StackFigures, &mut CaseLoad));
 
 #[test]
 fn each_gate_finds_what_is_planted_for_it_and_nothing_else() {
-    let plants: [Plant; 8] = [
+    let plants: [Plant; 9] = [
         ("littles-law", |_, _, load| load.users = 12),
         ("littles-law", |_, _, load| load.think_s = 0.05),
         ("phase-sum", |trial, _, _| trial.phases_ms.values_mut().for_each(|ms| *ms *= 0.9)),
@@ -87,6 +87,7 @@ fn each_gate_finds_what_is_planted_for_it_and_nothing_else() {
             stack.evidence.as_mut().expect("evidence").statements = 205;
         }),
         ("connections", |_, stack, _| stack.sessions.as_mut().expect("sessions").most = 21),
+        ("connections", |_, stack, _| stack.sessions.as_mut().expect("sessions").samples = 0),
         ("restarts", |_, stack, _| stack.processes[1].restarts = 1),
     ];
     for (gate, plant) in plants {
@@ -134,6 +135,11 @@ fn each_limit_is_named_when_it_is_planted() {
     assert_eq!(
         limit(|_, stack| stack.processes.push(process("pgbouncer", 4.0, 9.5, 0.0))),
         "pooler-cpu"
+    );
+    assert_eq!(
+        limit(|_, stack| stack.processes.push(process("pgbouncer", 0.5, 4.9, 0.9))),
+        "pooler-cpu",
+        "its own limit is less than a CPU"
     );
     assert_eq!(limit(|trial, _| trial.client_cpu_share = 0.95), "generator");
     assert_eq!(limit(|trial, _| trial.cpu_percent = Some(99.0)), "machine-cpu");
