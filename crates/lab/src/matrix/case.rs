@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use pinchpoint_http::{HttpDriver, HttpSpec, Tally};
 use pinchpoint_load::{LoadError, LoadSpec, Session, WarmedUp, warm_up};
@@ -261,7 +262,10 @@ impl CaseRun<'_> {
         let allowed = self.case.profile.connections.map(u64::from);
         let allowed = if self.case.via == Via::Direct { allowed } else { None };
         let (processes, sessions, pooler) = watch.end(measured.totals.operations, allowed).await;
-        let rest = session.settle(settle_grace(self.cancel)).await?;
+        // Answers that depend on a process that has gone do not come.
+        let died = measured.server_died.is_some();
+        let grace = if died { Duration::ZERO } else { settle_grace(self.cancel) };
+        let rest = session.settle(grace).await?;
         let whole = driver.tally();
         session.close().await;
         let stack =
