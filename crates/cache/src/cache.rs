@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::{Counter, Gauge};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -13,7 +14,7 @@ use crate::flight::{Waiting, landed};
 use crate::function::Function;
 use crate::inner::Inner;
 use crate::key::{Key, Tag};
-use crate::memory::{Borrowed, Name, TAGS};
+use crate::memory::{Borrowed, Memory, Name, TAGS};
 use crate::telemetry::Outcome;
 use crate::trace;
 
@@ -73,6 +74,15 @@ impl Cache {
     /// share with the one before takes another.
     pub fn builder(namespace: &str) -> Builder {
         Builder::new(namespace)
+    }
+
+    /// A cache that is switched off: every call goes to its function, as after
+    /// [`shut_down`](Self::shut_down). For measuring what a cache gives.
+    pub fn off() -> Self {
+        let memory = Memory::new(0, Counter::noop());
+        let inner = Inner::new(memory, 1, Duration::ZERO, None, Gauge::noop());
+        inner.shut_down();
+        Self { inner }
     }
 
     /// The value of `function` for `key`: from memory, from Redis, or by calling `load`.

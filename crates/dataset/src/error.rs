@@ -20,6 +20,9 @@ pub enum DatasetError {
         /// The table.
         table: String,
     },
+    /// The password for the accounts could not be hashed.
+    #[error("the password of the accounts could not be hashed: {0}")]
+    Password(String),
     /// The user stopped it; nothing is left of what was begun.
     #[error("stopped while the blog was loaded")]
     Stopped,

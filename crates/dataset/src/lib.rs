@@ -3,11 +3,13 @@
 //! The same seed and sizes give the same rows everywhere. The texts are composed of sentences, names
 //! and words of the `fake` crate, made once, so that a million posts take seconds.
 
+mod accounts;
 mod error;
 mod load;
 mod rows;
 mod text;
 
+pub use accounts::{make_accounts, set_indexes};
 pub use error::DatasetError;
 pub use load::{SeedProgress, Seeded, ensure};
 

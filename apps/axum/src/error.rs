@@ -1,0 +1,85 @@
+//! What goes wrong, and what the client is told of it.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use pinchpoint_cache::Interrupted;
+use serde::Serialize;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("there is no {0} {1}")]
+    Absent(&'static str, i64),
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("log in first: POST /api/sessions")]
+    NoSession,
+    #[error("the name or the password is wrong")]
+    WrongPassword,
+    #[error("this is somebody else's")]
+    NotYours,
+    #[error("{field}: {reason}")]
+    Invalid { field: &'static str, reason: String },
+    #[error("too much to do; try again later")]
+    Busy,
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    #[error("the cache service: {0}")]
+    CacheService(#[from] reqwest::Error),
+    #[error("the password could not be checked")]
+    Password,
+}
+
+#[derive(Serialize)]
+struct Problem {
+    error: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
+}
+
+impl Failure {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Absent(..) => StatusCode::NOT_FOUND,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::NoSession | Self::WrongPassword => StatusCode::UNAUTHORIZED,
+            Self::NotYours => StatusCode::FORBIDDEN,
+            Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database(error) if no_connection(error) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Interrupted(Interrupted::Panicked(_)) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Interrupted(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::CacheService(_) => StatusCode::BAD_GATEWAY,
+            Self::Database(_) | Self::Password => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let field = match &self {
+            Self::Invalid { field, .. } => Some(*field),
+            _ => None,
+        };
+        let mut response =
+            (status, Json(Problem { error: self.to_string(), field })).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+fn no_connection(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => true,
+        // Connection lost, login refused, too many connections, a server that is going or coming.
+        sqlx::Error::Database(e) => e.code().is_some_and(|code| {
+            ["08", "28", "53", "57P"].iter().any(|class| code.starts_with(class))
+        }),
+        _ => false,
+    }
+}

@@ -1,0 +1,131 @@
+//! Users: read through the cache, changed by themselves.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use pinchpoint_cache::cached;
+use serde::{Deserialize, Serialize};
+use sqlx::FromRow;
+use time::OffsetDateTime;
+
+use crate::body::Body;
+use crate::error::Failure;
+use crate::sessions::Session;
+use crate::state::Blog;
+use crate::text::moment;
+
+#[derive(Debug, Clone, FromRow, Serialize, Deserialize)]
+pub(crate) struct User {
+    pub(crate) id: i64,
+    username: String,
+    email: String,
+    full_name: String,
+    bio: String,
+    #[serde(with = "moment")]
+    created_at: OffsetDateTime,
+}
+
+/// A profile lives for five minutes.
+#[cached(cache = blog.cache, key = "user:{id}", ttl = "300s", absent_ttl = "30s", stale = "30s",
+    tags = ["user:{id}"])]
+pub(crate) async fn get_user(blog: &Blog, id: i64) -> Result<Option<User>, Failure> {
+    if let Some(service) = &blog.parts.users {
+        return service.user(id).await;
+    }
+    user_row(blog, id).await
+}
+
+async fn user_row(blog: &Blog, id: i64) -> Result<Option<User>, Failure> {
+    let sql = "SELECT id, username, email, full_name, bio, created_at FROM users WHERE id = $1";
+    let mut connection = blog.connection().await?;
+    let user = sqlx::query_as(sql).bind(id).persistent(blog.settings.named);
+    Ok(user.fetch_optional(&mut *connection).await?)
+}
+
+pub(crate) async fn show(
+    State(blog): State<Blog>,
+    Path(id): Path<i64>,
+) -> Result<Json<User>, Failure> {
+    get_user(&blog, id).await?.map(Json).ok_or(Failure::Absent("user", id))
+}
+
+/// What a user may change of a profile; what is left out stays.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Change {
+    email: Option<String>,
+    full_name: Option<String>,
+    bio: Option<String>,
+}
+
+impl Change {
+    fn check(&self) -> Result<(), Failure> {
+        let invalid = |field, reason: &str| Err(Failure::Invalid { field, reason: reason.into() });
+        if let Some(email) = &self.email {
+            let parts = email.split_once('@').filter(|(name, host)| {
+                !name.is_empty() && host.contains('.') && !host.contains('@')
+            });
+            if parts.is_none() || email.len() > 254 || email.contains(char::is_whitespace) {
+                return invalid("email", "not an e-mail address");
+            }
+        }
+        if let Some(name) = &self.full_name
+            && (name.trim().is_empty() || name.chars().count() > 100)
+        {
+            return invalid("full_name", "1 to 100 characters");
+        }
+        if let Some(bio) = &self.bio
+            && bio.chars().count() > 2000
+        {
+            return invalid("bio", "at most 2,000 characters");
+        }
+        // PostgreSQL's text has no NUL.
+        let texts = [&self.email, &self.full_name, &self.bio];
+        let names = ["email", "full_name", "bio"];
+        for (text, field) in texts.into_iter().zip(names) {
+            if text.as_ref().is_some_and(|text| text.contains('\0')) {
+                return invalid(field, "has a NUL character");
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(crate) async fn change(
+    State(blog): State<Blog>,
+    Path(id): Path<i64>,
+    session: Session,
+    Body(change): Body<Change>,
+) -> Result<Json<User>, Failure> {
+    if session.user_id != id {
+        return Err(Failure::NotYours);
+    }
+    change.check()?;
+    let sql = "UPDATE users SET email = coalesce($2, email), full_name = coalesce($3, full_name), \
+        bio = coalesce($4, bio) WHERE id = $1 \
+        RETURNING id, username, email, full_name, bio, created_at";
+    let mut connection = blog.connection().await?;
+    let user: Option<User> = sqlx::query_as(sql)
+        .bind(id)
+        .bind(change.email)
+        .bind(change.full_name)
+        .bind(change.bio)
+        .persistent(blog.settings.named)
+        .fetch_optional(&mut *connection)
+        .await?;
+    drop(connection);
+    // After the commit. Posts show their author's name.
+    let _ = get_user_invalidate(&blog, id).await;
+    if let Some(service) = &blog.parts.users {
+        service.forget(id).await?;
+    }
+    user.map(Json).ok_or(Failure::Absent("user", id))
+}
+
+/// `GET /cache/{user_id}`, for another service.
+pub(crate) async fn forget(
+    State(blog): State<Blog>,
+    Path(id): Path<i64>,
+) -> axum::http::StatusCode {
+    let _ = get_user_invalidate(&blog, id).await;
+    axum::http::StatusCode::NO_CONTENT
+}
