@@ -111,7 +111,10 @@ async fn load(
     progress: &mut dyn FnMut(SeedProgress) -> bool,
 ) -> Result<u64, DatasetError> {
     let failed = failed("loaded");
-    connection.query("DROP TABLE IF EXISTS comments, posts, users CASCADE").await.map_err(&failed)?;
+    connection
+        .query("DROP TABLE IF EXISTS comments, posts, users CASCADE")
+        .await
+        .map_err(&failed)?;
     connection.query(TABLES).await.map_err(&failed)?;
     let mut bytes = 0;
     for table in Table::ALL {

@@ -1,6 +1,9 @@
 use pinchpoint_load::Zipf;
 
-use crate::{Check, HttpError, HttpSpec, RequestSpec};
+use crate::{Check, HttpError, HttpSpec, Parameter, RequestSpec};
+
+/// Parameters of one request.
+const MOST_PARAMETERS: usize = 8;
 
 /// A request as bytes, with slots for what is drawn.
 #[derive(Debug, Clone)]
@@ -28,8 +31,8 @@ impl Template {
         if !method.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
             return Err(bad(format!("{method:?} is no method")));
         }
-        let (path, parameters) = slots(request).map_err(bad)?;
-        let mut parts = path;
+        let parameters = draws(request).map_err(bad)?;
+        let mut parts = path(request).map_err(bad)?;
         if let Some((first, _)) = parts.first_mut() {
             first.splice(0..0, format!("{method} ").into_bytes());
         }
@@ -47,7 +50,14 @@ impl Template {
             if value.bytes().any(|b| b < 0x20 && b != b'\t') {
                 return Err(bad(format!("the value of {name} has a control character")));
             }
-            tail.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+            tail.extend_from_slice(format!("{name}: ").as_bytes());
+            for (text, parameter) in cut(value, request) {
+                tail.extend_from_slice(&text);
+                if parameter.is_some() {
+                    add(&mut parts, std::mem::take(&mut tail), parameter);
+                }
+            }
+            tail.extend_from_slice(b"\r\n");
         }
         if !named("accept") {
             tail.extend_from_slice(b"Accept: */*\r\n");
@@ -67,10 +77,7 @@ impl Template {
         }
         tail.extend_from_slice(b"\r\n");
         tail.extend_from_slice(&request.body);
-        match parts.last_mut() {
-            Some((text, None)) => text.extend_from_slice(&tail),
-            _ => parts.push((tail, None)),
-        }
+        add(&mut parts, tail, None);
         Ok(Self {
             parts,
             parameters,
@@ -100,14 +107,18 @@ impl Template {
     /// Writes the request with freshly drawn parameters.
     pub(crate) fn fill(&self, rng: &mut fastrand::Rng, out: &mut Vec<u8>) {
         out.clear();
-        for (text, parameter) in &self.parts {
-            out.extend_from_slice(text);
-            let drawn = parameter.and_then(|at| self.parameters.get(at)).map(|draw| match draw {
+        // Drawn once, wherever and however often it stands.
+        let mut drawn = [0_u64; MOST_PARAMETERS];
+        for (number, draw) in drawn.iter_mut().zip(&self.parameters) {
+            *number = match draw {
                 Draw::Uniform(min, max) => rng.u64(*min..=*max),
                 Draw::Zipf(min, zipf) => min + zipf.draw(rng) - 1,
-            });
-            if let Some(number) = drawn {
-                put_number(number, out);
+            };
+        }
+        for (text, parameter) in &self.parts {
+            out.extend_from_slice(text);
+            if let Some(number) = parameter.and_then(|at| drawn.get(at)) {
+                put_number(*number, out);
             }
         }
     }
@@ -117,7 +128,7 @@ impl Template {
 type Parts = Vec<(Vec<u8>, Option<usize>)>;
 
 /// The path in parts.
-fn slots(request: &RequestSpec) -> Result<(Parts, Vec<Draw>), String> {
+fn path(request: &RequestSpec) -> Result<Parts, String> {
     let path = request.path.as_str();
     if !path.starts_with('/') {
         return Err(format!("the path {path:?} does not begin with /"));
@@ -125,21 +136,56 @@ fn slots(request: &RequestSpec) -> Result<(Parts, Vec<Draw>), String> {
     if path.bytes().any(|b| b <= b' ' || b == 0x7f) {
         return Err(format!("the path {path:?} has a space or a control character; encode it"));
     }
-    let mut parts = Vec::new();
-    let mut rest = path;
-    while !request.parameters.is_empty() {
-        let Some((before, after)) = rest.split_once('{') else { break };
-        let (name, after) = after.split_once('}').ok_or("a { in its path is not closed")?;
-        let at = request
-            .parameters
-            .iter()
-            .position(|p| p.name == name)
-            .ok_or_else(|| format!("its path has a slot for {name}, which is not defined"))?;
-        parts.push((before.as_bytes().to_vec(), Some(at)));
-        rest = after;
+    if !request.parameters.is_empty() {
+        let mut rest = path;
+        while let Some((_, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}').ok_or("a { in its path is not closed")?;
+            if request.parameters.iter().all(|p| p.name != name) {
+                return Err(format!("its path has a slot for {name}, which is not defined"));
+            }
+            rest = after;
+        }
     }
-    parts.push((rest.as_bytes().to_vec(), None));
-    let draws = request.parameters.iter().map(|p| {
+    Ok(cut(path, request))
+}
+
+/// A text in parts. Braces around anything but a parameter stand for themselves.
+fn cut(text: &str, request: &RequestSpec) -> Parts {
+    let (mut parts, mut before, mut rest) = (Vec::new(), String::new(), text);
+    while let Some((literal, after)) = rest.split_once('{') {
+        before.push_str(literal);
+        let slot = after.split_once('}').and_then(|(name, after)| {
+            Some((request.parameters.iter().position(|p| p.name == name)?, after))
+        });
+        if let Some((parameter, after)) = slot {
+            parts.push((std::mem::take(&mut before).into_bytes(), Some(parameter)));
+            rest = after;
+        } else {
+            before.push('{');
+            rest = after;
+        }
+    }
+    before.push_str(rest);
+    parts.push((before.into_bytes(), None));
+    parts
+}
+
+/// Adds a part; text behind text is one text.
+fn add(parts: &mut Parts, text: Vec<u8>, parameter: Option<usize>) {
+    match parts.last_mut() {
+        Some((last, slot @ None)) => {
+            last.extend_from_slice(&text);
+            *slot = parameter;
+        }
+        _ => parts.push((text, parameter)),
+    }
+}
+
+fn draws(request: &RequestSpec) -> Result<Vec<Draw>, String> {
+    if request.parameters.len() > MOST_PARAMETERS {
+        return Err(format!("it has more than {MOST_PARAMETERS} parameters"));
+    }
+    let draw = |p: &Parameter| {
         if p.min > p.max {
             return Err(format!("its parameter {} has its least above its largest", p.name));
         }
@@ -153,8 +199,8 @@ fn slots(request: &RequestSpec) -> Result<(Parts, Vec<Draw>), String> {
                 return Err(format!("the exponent of its parameter {} is not above 0", p.name));
             }
         })
-    });
-    Ok((parts, draws.collect::<Result<_, _>>()?))
+    };
+    request.parameters.iter().map(draw).collect()
 }
 
 /// Decimal digits; `write!` would cost several times as much.
@@ -177,7 +223,26 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Parameter, Target};
+    use crate::Target;
+
+    #[test]
+    fn a_parameter_is_drawn_once_for_path_and_headers() {
+        let request = RequestSpec {
+            path: "/users/{id}?x={id}".into(),
+            parameters: vec![Parameter { name: "id".into(), min: 1, max: 1_000_000, zipf: None }],
+            headers: vec![("cookie".into(), "session=s-{id}; {other}".into())],
+            ..RequestSpec::default()
+        };
+        let template = template(&request).unwrap();
+        let (mut rng, mut out) = (fastrand::Rng::with_seed(1), Vec::new());
+        for _ in 0..100 {
+            template.fill(&mut rng, &mut out);
+            let text = String::from_utf8(out.clone()).unwrap();
+            let id = text.split("?x=").nth(1).unwrap().split(' ').next().unwrap();
+            assert!(text.starts_with(&format!("GET /users/{id}?x={id} HTTP/1.1\r\n")), "{text}");
+            assert!(text.contains(&format!("\r\ncookie: session=s-{id}; {{other}}\r\n")), "{text}");
+        }
+    }
 
     fn template(request: &RequestSpec) -> Result<Template, HttpError> {
         let spec = HttpSpec {

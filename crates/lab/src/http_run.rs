@@ -44,7 +44,7 @@ const NAME: &str = "http";
 
 /// Loads a server. An error means that nothing was sent; later failures are in [`Finished`].
 pub fn run_http(job: &HttpJob, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Finished, LabError> {
-    let spec = http_spec::http_spec(&job.http, &job.url)?;
+    let spec = http_spec::http_spec(&job.http, &job.url, "")?;
     let driver = Arc::new(HttpDriver::new(&spec).map_err(|e| LabError::Unsuitable(e.to_string()))?);
     let directory = match &job.directory {
         Some(path) => Some(ResultDirectory::create(Some(path), NAME)?),

@@ -5,11 +5,12 @@ use pinchpoint_plan::{CheckPlan, HttpPlan, RequestPlan};
 
 use crate::error::LabError;
 
-/// What users do, at this URL.
-pub(crate) fn http_spec(plan: &HttpPlan, url: &str) -> Result<HttpSpec, LabError> {
+/// What users do, at this URL. `session` is what the tokens of prepared sessions begin with.
+pub(crate) fn http_spec(plan: &HttpPlan, url: &str, session: &str) -> Result<HttpSpec, LabError> {
     let unsuitable = |text: String| LabError::Unsuitable(text);
     let (target, _) = Target::parse(url).map_err(|e| unsuitable(e.to_string()))?;
-    let requests: Result<Vec<_>, String> = plan.requests.iter().map(request).collect();
+    let requests: Result<Vec<_>, String> =
+        plan.requests.iter().map(|plan| request(plan, session)).collect();
     Ok(HttpSpec {
         target,
         requests: requests.map_err(unsuitable)?,
@@ -19,7 +20,7 @@ pub(crate) fn http_spec(plan: &HttpPlan, url: &str) -> Result<HttpSpec, LabError
     })
 }
 
-fn request(plan: &RequestPlan) -> Result<RequestSpec, String> {
+fn request(plan: &RequestPlan, session: &str) -> Result<RequestSpec, String> {
     let checks: Result<Vec<_>, String> = plan.checks.iter().map(check).collect();
     Ok(RequestSpec {
         name: plan.name.clone(),
@@ -31,7 +32,11 @@ fn request(plan: &RequestPlan) -> Result<RequestSpec, String> {
             .iter()
             .map(|p| Parameter { name: p.name.clone(), min: p.min, max: p.max, zipf: p.zipf })
             .collect(),
-        headers: plan.headers.clone(),
+        headers: plan
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.replace("{session}", session)))
+            .collect(),
         body: plan.body.clone().into_bytes(),
         checks: checks?,
     })

@@ -13,6 +13,15 @@ pub struct StackFigures {
     pub pooler: Option<PoolerFigures>,
     /// Statements counted in a pass of its own.
     pub evidence: Option<EvidenceFigures>,
+    /// What the application's own metrics grew by, by series.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub app_metrics: BTreeMap<String, f64>,
+    /// The same of the process beside it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside_metrics: BTreeMap<String, f64>,
+    /// What the numbers of Redis's `INFO` grew by, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub redis: BTreeMap<String, f64>,
 }
 
 impl StackFigures {
@@ -39,6 +48,9 @@ pub struct ProcessFigures {
     pub throttled_s: Option<f64>,
     /// Most memory used since it started, in bytes.
     pub memory_peak_bytes: Option<u64>,
+    /// Memory resident, in bytes, once a second.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resident_bytes: Vec<u64>,
     /// Times that a process of the app ended and was started again.
     pub restarts: u64,
 }
@@ -54,6 +66,11 @@ pub struct SessionFigures {
     pub allowed: Option<u64>,
     /// Samples taken.
     pub samples: u64,
+    /// Transactions that the database ended, those of whoever watches left out; a statement outside a
+    /// transaction is one. The server counts those of a session once a second, so some at the end
+    /// may be missing. Absent in results of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transactions: Option<u64>,
 }
 
 /// A pooler's figures over the measured part: differences of its totals, and samples of its queues.

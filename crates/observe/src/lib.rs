@@ -4,20 +4,24 @@
 //! gives. Where a platform lacks a source the answer is `None`, never a guess.
 
 mod cpu;
+mod exposition;
 mod filesystem;
 mod fsync;
 mod machine;
 mod memory;
 mod process;
+mod redis;
 mod throttling;
 mod tree;
 
 pub use cpu::{CpuSampler, CpuUse};
+pub use exposition::exposition;
 pub use filesystem::filesystem;
 pub use fsync::fsync_probe;
 pub use machine::{Machine, machine};
 pub use memory::memory_percent;
 pub use process::resident_bytes;
+pub use redis::{redis_flush, redis_info};
 pub use throttling::{Throttling, memory_peak, throttling};
 pub use tree::{TreeUse, process_tree};
 

@@ -9,6 +9,8 @@ pub struct TreeUse {
     pub cpu: Duration,
     /// Each living process by its number and its start.
     pub members: BTreeSet<(u32, u64)>,
+    /// Bytes of memory resident now, all processes together; what they share counts in each.
+    pub resident_bytes: u64,
 }
 
 /// Reads what a process and its descendants have used; `None` where there is no such process or no
@@ -35,6 +37,8 @@ pub fn process_tree(pid: u32) -> Option<TreeUse> {
         if let Some(stat) = stats.get(&parent) {
             ticks = ticks.saturating_add(stat.ticks);
             tree.members.insert((parent, stat.started));
+            let bytes = stat.pages.saturating_mul(rustix::param::page_size() as u64);
+            tree.resident_bytes = tree.resident_bytes.saturating_add(bytes);
         }
         found.extend(stats.iter().filter(|(_, s)| s.parent == parent).map(|(child, _)| *child));
     }
@@ -51,6 +55,8 @@ struct Stat {
     ticks: u64,
     /// Ticks from boot to its start.
     started: u64,
+    /// Pages resident.
+    pages: u64,
 }
 
 impl Stat {
@@ -63,7 +69,7 @@ impl Stat {
             ticks = ticks.saturating_add(number(at)?);
         }
         let parent = u32::try_from(number(1)?).ok()?;
-        Some(Self { parent, ticks, started: number(19)? })
+        Some(Self { parent, ticks, started: number(19)?, pages: number(21)? })
     }
 }
 
@@ -74,7 +80,7 @@ mod tests {
     #[test]
     fn a_stat_line_is_read_whatever_the_name() {
         let text = "42 (a) b (c)) S 7 42 42 0 -1 4194304 100 0 0 0 11 22 3 4 20 0 1 0 987 1000 50";
-        assert_eq!(Stat::parse(text), Some(Stat { parent: 7, ticks: 40, started: 987 }));
+        assert_eq!(Stat::parse(text), Some(Stat { parent: 7, ticks: 40, started: 987, pages: 50 }));
         for bad in ["", "42 (x) S", "42 (x) S a b c d e f g h i j k l m n o p q r s t"] {
             assert_eq!(Stat::parse(bad), None, "{bad}");
         }

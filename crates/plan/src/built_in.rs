@@ -21,6 +21,16 @@ pub const BUILT_IN: &[BuiltIn] = &[
         summary: "The same endpoint in five web frameworks, with and without PgBouncer, as users grow.",
         text: include_str!("../../../experiments/frameworks.toml"),
     },
+    BuiltIn {
+        name: "cache",
+        summary: "The blog service without a cache, with a cold one and a warm one, and what indexes, joins and pools give beside it.",
+        text: include_str!("../../../experiments/cache.toml"),
+    },
+    BuiltIn {
+        name: "sessions",
+        summary: "A user service that asks a cache service over HTTP, with a client for each request and with one shared client.",
+        text: include_str!("../../../experiments/sessions.toml"),
+    },
 ];
 
 impl BuiltIn {

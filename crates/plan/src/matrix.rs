@@ -13,6 +13,8 @@ pub struct Matrix {
     pub postgres: PostgresPlan,
     /// The pooler, started for the cases that go through it.
     pub pgbouncer: PoolerPlan,
+    /// A Redis for the applications; absent when none is started.
+    pub redis: Option<RedisPlan>,
     /// What the applications read.
     pub dataset: DatasetPlan,
     /// How long, how often, how fast.
@@ -71,6 +73,17 @@ pub struct PoolerPlan {
     pub settings: Vec<(String, String)>,
 }
 
+/// A Redis that applications find by `REDIS_URL`; emptied before each trial.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RedisPlan {
+    /// CPUs that it may use; absent for no limit.
+    pub cpus: Option<f64>,
+    /// Bytes of memory that it may use; absent for no limit.
+    pub memory_bytes: Option<u64>,
+    /// Settings of `redis.conf` and their values, in the file's order.
+    pub settings: Vec<(String, String)>,
+}
+
 /// The blog that applications read: its sizes in rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DatasetPlan {
@@ -82,6 +95,10 @@ pub struct DatasetPlan {
     pub comments: u64,
     /// Seed of the texts.
     pub seed: u64,
+    /// Whether users have credentials and sessions, and applications may change what is theirs.
+    pub accounts: bool,
+    /// Whether the indexes are there that the blog can do without; a profile may say otherwise.
+    pub indexes: bool,
 }
 
 /// What is asked of the applications, and how.
@@ -180,6 +197,8 @@ pub struct AppPlan {
     pub memory_bytes: Option<u64>,
     /// Environment in every profile.
     pub env: Vec<(String, String)>,
+    /// The path of its metrics in Prometheus's text format; read before and after the measured part.
+    pub metrics: Option<String>,
     /// Where it answers when somebody else runs it, directly connected.
     pub url: Option<String>,
     /// The same, behind the pooler.
@@ -209,6 +228,13 @@ pub struct Profile {
     pub direct: Vec<(String, String)>,
     /// More of it behind the pooler.
     pub pgbouncer: Vec<(String, String)>,
+    /// Environment of a second process of the application, which `{beside}` in the first one's
+    /// environment is the URL of; empty for none.
+    pub beside: Vec<(String, String)>,
+    /// Measured from the first request on, without a warm-up.
+    pub cold: bool,
+    /// Whether the indexes are there that the blog can do without; absent for the dataset's word.
+    pub indexes: Option<bool>,
 }
 
 /// Settings changed one at a time, at one number of users.

@@ -1,14 +1,18 @@
 //! The database side of a matrix: one server for all cases, brought back to the same state before
 //! each.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use pinchpoint_dataset::make_accounts;
 use pinchpoint_measure::Software;
+use pinchpoint_observe::redis_flush;
 use pinchpoint_plan::Matrix;
 use pinchpoint_sql::{Connection, Dsn, SqlError, TlsSetup};
 use pinchpoint_stack::{
-    Cancel, Helper, Installation, Postgres, PostgresOptions, Transport, Upstream,
+    Cancel, Helper, Installation, Postgres, PostgresOptions, Redis, RedisOptions, Transport,
+    Upstream, find_redis,
 };
 
 use crate::error::LabError;
@@ -25,6 +29,14 @@ pub(crate) struct Bench {
     /// Whether statements can be counted.
     pub(crate) counts_statements: bool,
     upstream: Upstream,
+    /// Absent when the experiment has none.
+    pub(crate) redis: Option<Redis>,
+    /// What the tokens of prepared sessions begin with; user 7's is `<this>-7`.
+    pub(crate) session_prefix: String,
+    /// Whether the optional indexes are there, and whether they usually are.
+    indexes: bool,
+    usual_indexes: bool,
+    accounts: bool,
 }
 
 fn asked(action: &'static str) -> impl Fn(SqlError) -> LabError {
@@ -49,9 +61,9 @@ impl Bench {
     ) -> Result<Self, LabError> {
         match &options.server {
             Target::Managed { installation, helper } => {
-                Self::managed(matrix, installation, helper, cancel).await
+                Self::managed(matrix, options, installation, helper, cancel).await
             }
-            Target::External { dsn } => Self::external(dsn).await,
+            Target::External { dsn } => Self::external(matrix, options, dsn, cancel).await,
         }
     }
 
@@ -65,6 +77,7 @@ impl Bench {
 
     async fn managed(
         matrix: &Matrix,
+        options: &MatrixOptions,
         installation: &Installation,
         helper: &Helper,
         cancel: &Cancel,
@@ -98,12 +111,36 @@ impl Bench {
             admin.query(sql).await.map_err(asked("make pg_stat_statements"))?;
         }
         let upstream = make_role(&mut admin, &postgres).await?;
-        Ok(Self { postgres: Some(postgres), admin, dsn, counts_statements, upstream })
+        let redis = start_redis(matrix, options, cancel)?;
+        Ok(Self {
+            postgres: Some(postgres),
+            admin,
+            dsn,
+            counts_statements,
+            upstream,
+            redis,
+            session_prefix: String::new(),
+            indexes: false,
+            usual_indexes: matrix.dataset.indexes,
+            accounts: matrix.dataset.accounts,
+        })
     }
 
     /// A server that somebody else runs: nothing of it is changed but the blog's own tables, and
     /// nobody's session is ended. Applications log in as the DSN's role.
-    async fn external(dsn: &str) -> Result<Self, LabError> {
+    async fn external(
+        matrix: &Matrix,
+        options: &MatrixOptions,
+        dsn: &str,
+        cancel: &Cancel,
+    ) -> Result<Self, LabError> {
+        if matrix.dataset.accounts {
+            return Err(LabError::Unsuitable(
+                "the experiment gives users accounts, and that is done only on a server of \
+                 pinchpoint's own: leave --dsn out"
+                    .to_owned(),
+            ));
+        }
         let dsn = Dsn::parse(dsn)
             .map_err(|e| LabError::Unsuitable(format!("the DSN is not usable: {e}")))?
             .with_password(std::env::var("PGPASSWORD").ok())
@@ -129,12 +166,57 @@ impl Bench {
             verifier: None,
         };
         let admin = connect(&dsn).await?;
-        Ok(Self { postgres: None, admin, dsn, counts_statements: false, upstream })
+        Ok(Self {
+            postgres: None,
+            admin,
+            dsn,
+            counts_statements: false,
+            upstream,
+            redis: start_redis(matrix, options, cancel)?,
+            session_prefix: String::new(),
+            indexes: false,
+            usual_indexes: matrix.dataset.indexes,
+            accounts: false,
+        })
     }
 
     /// Another session for whoever watches.
     pub(crate) async fn session(&self) -> Result<Connection, LabError> {
         connect(&self.dsn).await
+    }
+
+    /// What comes after the blog itself: accounts, and the indexes that it can do without.
+    pub(crate) async fn complete(&mut self) -> Result<(), LabError> {
+        if self.accounts {
+            make_accounts(&mut self.admin, &pinchpoint_stack::password()?).await?;
+            self.session_prefix = pinchpoint_stack::password()?;
+            let role = &self.upstream.user;
+            let prefix = &self.session_prefix;
+            for sql in [
+                format!("GRANT UPDATE ON users TO {role}"),
+                format!("GRANT INSERT, DELETE ON sessions TO {role}"),
+                format!(
+                    "INSERT INTO sessions (token_hash, user_id, expires_at) SELECT \
+                     sha256(convert_to('{prefix}-' || id, 'UTF8')), id, now() + interval '7 days' \
+                     FROM users"
+                ),
+                "VACUUM (ANALYZE) sessions".to_owned(),
+            ] {
+                self.admin.query(&sql).await.map_err(asked("prepare sessions"))?;
+            }
+        }
+        self.set_indexes(None).await
+    }
+
+    /// Sees to it that the optional indexes are there, or not: as the dataset says where a case does
+    /// not say otherwise.
+    pub(crate) async fn set_indexes(&mut self, asked_for: Option<bool>) -> Result<(), LabError> {
+        let wanted = asked_for.unwrap_or(self.usual_indexes);
+        if self.indexes != wanted {
+            pinchpoint_dataset::set_indexes(&mut self.admin, wanted).await?;
+            self.indexes = wanted;
+        }
+        Ok(())
     }
 
     pub(crate) async fn warm_cache(&mut self) -> Result<(), LabError> {
@@ -143,6 +225,14 @@ impl Bench {
 
     /// Brings the server back to where every case begins: nobody connected, nothing left to write.
     pub(crate) async fn reset(&mut self, cancel: &Cancel) -> Result<(), LabError> {
+        if let Some(redis) = &self.redis {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, redis.port()));
+            if !redis_flush(address, redis.password()) {
+                let gone = redis.alive().err().map(|gone| gone.to_string());
+                let reason = gone.unwrap_or_else(|| "it does not answer".to_owned());
+                return Err(LabError::Unsuitable(format!("Redis could not be emptied: {reason}")));
+            }
+        }
         let Some(postgres) = &mut self.postgres else {
             if self.admin.query("SELECT 1").await.is_err() {
                 self.admin = connect(&self.dsn).await?;
@@ -160,6 +250,10 @@ impl Bench {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        if self.accounts {
+            // What the case before changed.
+            self.admin.query("VACUUM users").await.map_err(asked("vacuum"))?;
         }
         self.admin.query("CHECKPOINT").await.map_err(asked("write a checkpoint"))?;
         Ok(())
@@ -197,6 +291,23 @@ impl Bench {
         let [user, password, database] = [user, password, database].map(|text| encode(text));
         format!("postgresql://{user}:{password}@{host}:{port}/{database}")
     }
+}
+
+fn start_redis(
+    matrix: &Matrix,
+    options: &MatrixOptions,
+    cancel: &Cancel,
+) -> Result<Option<Redis>, LabError> {
+    let Some(plan) = &matrix.redis else { return Ok(None) };
+    let redis = RedisOptions {
+        program: find_redis(None)?,
+        settings: plan.settings.clone(),
+        cpus: plan.cpus,
+        memory_bytes: plan.memory_bytes,
+        port: None,
+        base_dir: None,
+    };
+    Ok(Some(Redis::start(&options.helper, &redis, cancel)?))
 }
 
 /// Makes the role that applications log in as: it only reads. It is no superuser, so that the

@@ -2,12 +2,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinchpoint_http::{HttpDriver, HttpSpec, Tally};
-use pinchpoint_load::{LoadError, LoadSpec, Session, WarmedUp, warm_up};
+use pinchpoint_load::{LoadError, LoadSpec, Session, WarmUpPolicy, WarmedUp, warm_up};
 use pinchpoint_measure::{
     Event, EvidenceFigures, Limit, StackFigures, Stage, Threshold, Trial, TrialStatus,
 };
 use pinchpoint_plan::{AppPlan, Case, Matrix, Via};
-use pinchpoint_stack::{App, AppOptions, Cancel, PgBouncer, PgBouncerOptions, StackError};
+use pinchpoint_stack::Cancel;
 
 use crate::error::LabError;
 use crate::http_spec;
@@ -15,8 +15,10 @@ use crate::http_trial::{HttpTrial, Seen};
 use crate::matrix::MatrixOptions;
 use crate::matrix::bench::Bench;
 use crate::matrix::pool::Pooled;
+use crate::matrix::processes::Stack;
 use crate::matrix::readiness::Prepared;
 use crate::matrix::readiness::Readiness;
+use crate::matrix::readings::{Readings, growth};
 use crate::matrix::watch::{Watch, Watched};
 use crate::matrix::{evidence, facts};
 use crate::measuring::{Measured, Measuring, Sight};
@@ -46,18 +48,11 @@ pub(crate) struct Ended {
     pub(crate) warnings: Vec<String>,
 }
 
-/// The processes of a case. They are stopped when it is dropped.
-struct Stack {
-    app: Option<App>,
-    pooler: Option<PgBouncer>,
-    url: String,
-}
-
 /// Lines of a log that are kept of a failed case.
 const LAST_LINES: usize = 12;
 
 impl CaseRun<'_> {
-    fn app(&self) -> &AppPlan {
+    pub(crate) fn app(&self) -> &AppPlan {
         &self.matrix.apps[self.case.app]
     }
 
@@ -93,7 +88,7 @@ impl CaseRun<'_> {
                 self.case.name, p.ready, p.wanted
             )
         }));
-        let spec = http_spec::http_spec(&self.matrix.http, &stack.url)?;
+        let spec = http_spec::http_spec(&self.matrix.http, &stack.url, &self.bench.session_prefix)?;
         let outcome = match self.load(&mut stack, pooled, &spec, tell).await {
             Ok(seen) => Ok(seen),
             // Connections that cannot be opened; a server that died while the case warmed up.
@@ -134,6 +129,9 @@ impl CaseRun<'_> {
             ended.logs.push(("app".to_owned(), app.log_tail(200)));
             ended.limits.extend(app.limits());
         }
+        if let Some(beside) = &stack.beside {
+            ended.logs.push(("beside".to_owned(), beside.log_tail(200)));
+        }
         if let Some(pooler) = &stack.pooler {
             ended.logs.push(("pgbouncer".to_owned(), pooler.log_tail(200)));
             ended.limits.extend(pooler.limits());
@@ -152,77 +150,6 @@ impl CaseRun<'_> {
             }
         }
         ended
-    }
-
-    /// Starts the pooler, when the case goes through one, fills its pool, and starts the
-    /// application.
-    async fn set_up(&self) -> Result<(Stack, Option<Pooled>), LabError> {
-        let app = self.app();
-        let external = match self.case.via {
-            Via::Direct => &app.url,
-            Via::PgBouncer => &app.pooled_url,
-        };
-        if let Some(url) = external {
-            return Ok((Stack { app: None, pooler: None, url: url.clone() }, None));
-        }
-        let pooler = self.start_pooler()?;
-        let pooled = match &pooler {
-            None => None,
-            Some(pooler) => {
-                let database = &self.bench.upstream().database;
-                let settings = &self.matrix.pgbouncer.settings;
-                Some(Pooled::open(pooler, database, settings, self.cancel).await?)
-            }
-        };
-        let app = self.start_app(pooler.as_ref())?;
-        let url = app.url();
-        Ok((Stack { app: Some(app), pooler, url }, pooled))
-    }
-
-    fn start_pooler(&self) -> Result<Option<PgBouncer>, StackError> {
-        let (Via::PgBouncer, Ok(program)) = (self.case.via, &self.options.pooler) else {
-            return Ok(None);
-        };
-        let options = PgBouncerOptions {
-            program: program.clone(),
-            settings: self.matrix.pgbouncer.settings.clone(),
-            cpus: self.matrix.pgbouncer.cpus,
-            memory_bytes: self.matrix.pgbouncer.memory_bytes,
-            server: self.bench.upstream().clone(),
-            base_dir: None,
-        };
-        PgBouncer::start(&self.options.helper, &options, self.cancel).map(Some)
-    }
-
-    fn start_app(&self, pooler: Option<&PgBouncer>) -> Result<App, StackError> {
-        let app = self.app();
-        let dsn = match pooler {
-            Some(pooler) => pooler.dsn(&self.bench.upstream().database),
-            None => self.bench.dsn_of_app(),
-        };
-        let profile = &self.case.profile;
-        let mut env = vec![
-            ("DATABASE_URL".to_owned(), dsn),
-            ("POSTS".to_owned(), self.matrix.dataset.posts.to_string()),
-        ];
-        env.extend(app.env.iter().cloned());
-        env.extend(profile.env.iter().cloned());
-        env.extend(match self.case.via {
-            Via::Direct => profile.direct.iter().cloned(),
-            Via::PgBouncer => profile.pgbouncer.iter().cloned(),
-        });
-        let options = AppOptions {
-            name: app.name.clone(),
-            directory: self.prepared.directory.clone(),
-            command: profile.command.clone().unwrap_or_else(|| app.command.clone()),
-            env,
-            venv: self.prepared.venv.clone(),
-            health: app.health.clone(),
-            ready_within: app.ready_within,
-            cpus: app.cpus,
-            memory_bytes: app.memory_bytes,
-        };
-        App::start(&self.options.helper, &options, self.cancel)
     }
 
     async fn load(
@@ -255,10 +182,12 @@ impl CaseRun<'_> {
         };
         session.start();
         let warmed = self.warm_up(&session, tell).await;
+        let readings = Readings::take(self.app(), stack, self.bench);
         watch.begin().await?;
         let before = driver.tally();
         let (measured, after) =
             self.measure(stack, &driver, &mut session, &mut watch, tell).await?;
+        let after_it = Readings::take(self.app(), stack, self.bench);
         let allowed = self.case.profile.connections.map(u64::from);
         let allowed = if self.case.via == Via::Direct { allowed } else { None };
         let (processes, sessions, pooler) = watch.end(measured.totals.operations, allowed).await;
@@ -268,8 +197,15 @@ impl CaseRun<'_> {
         let rest = session.settle(grace).await?;
         let whole = driver.tally();
         session.close().await;
-        let stack =
-            Some(StackFigures { processes, sessions: Some(sessions), pooler, evidence: None });
+        let stack = Some(StackFigures {
+            processes,
+            sessions: Some(sessions),
+            pooler,
+            evidence: None,
+            app_metrics: growth(readings.app, after_it.app),
+            beside_metrics: growth(readings.beside, after_it.beside),
+            redis: growth(readings.redis, after_it.redis),
+        });
         let tally = after.since(&before);
         Ok(Seen { warmed, measured, rest, tally, whole, stack, threads })
     }
@@ -287,13 +223,22 @@ impl CaseRun<'_> {
         if let Some(app) = &stack.app {
             processes.push(Watched::new("app", app.pid(), app.groups(), self.app().cpus));
         }
+        if let Some(beside) = &stack.beside {
+            processes.push(Watched::new("beside", beside.pid(), beside.groups(), self.app().cpus));
+        }
+        if let (Some(redis), Some(plan)) = (&self.bench.redis, &self.matrix.redis) {
+            processes.push(Watched::new("redis", redis.pid(), redis.groups(), plan.cpus));
+        }
         let session = self.bench.session().await?;
         let user = &self.bench.upstream().user;
         Ok(Watch::new(session, user, pooled, processes.into_iter().flatten().collect()))
     }
 
     async fn warm_up(&self, session: &Session, tell: &mut dyn FnMut(&Event)) -> WarmedUp {
-        let policy = warm_up_of(&self.matrix.load, self.case.users);
+        let policy = match self.case.profile.cold {
+            true => WarmUpPolicy::Fixed(Duration::ZERO),
+            false => warm_up_of(&self.matrix.load, self.case.users),
+        };
         let duration_s = self.matrix.load.duration.as_secs_f64();
         warm_up(session, policy, |tick| {
             tell(&Event::Progress {

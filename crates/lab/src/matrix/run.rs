@@ -112,6 +112,7 @@ impl MatrixRun<'_> {
 
     async fn on(&mut self, bench: &mut Bench) -> Result<(), LabError> {
         self.seed(bench).await?;
+        bench.complete().await?;
         bench.warm_cache().await?;
         self.describe(bench).await?;
         for number in 1..=self.matrix.load.trials {
@@ -242,6 +243,7 @@ impl MatrixRun<'_> {
             trials: self.matrix.load.trials,
             factors: self.result.variants[at].factors.clone(),
         });
+        bench.set_indexes(case.profile.indexes).await?;
         let began = Instant::now();
         let log = self.directory.histogram_log(&case.name, number)?;
         let seed = self.result.plan.seed.wrapping_add((u64::from(number) << 32) + at as u64);

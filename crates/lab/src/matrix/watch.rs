@@ -20,6 +20,11 @@ const EVERY: Duration = Duration::from_millis(100);
 /// A server that does not answer for so long is not asked again.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
+/// Between two readings of memory, which means looking through every process of the machine.
+const MEMORY_EVERY: Duration = Duration::from_secs(1);
+
+const TRANSACTIONS: &str = "SELECT xact_commit + xact_rollback FROM pg_stat_database \
+                            WHERE datname = current_database()";
 const OPENED: &str = "SELECT sessions FROM pg_stat_database WHERE datname = current_database()";
 
 /// A process that is watched.
@@ -30,6 +35,7 @@ pub(crate) struct Watched {
     cpus: Option<f64>,
     before: Option<Reading>,
     after: Option<Reading>,
+    resident: Vec<u64>,
 }
 
 /// What a process, with its children, has used so far.
@@ -45,7 +51,9 @@ impl Watched {
         groups: &[PathBuf],
         cpus: Option<f64>,
     ) -> Option<Self> {
-        Some(Self { name, pid: pid?, groups: groups.to_vec(), cpus, before: None, after: None })
+        let groups = groups.to_vec();
+        let (before, after, resident) = (None, None, Vec::new());
+        Some(Self { name, pid: pid?, groups, cpus, before, after, resident })
     }
 
     fn read(&self) -> Option<Reading> {
@@ -58,6 +66,7 @@ impl Watched {
             name: self.name.to_owned(),
             cpus: self.cpus,
             memory_peak_bytes: memory_peak(&self.groups),
+            resident_bytes: self.resident.clone(),
             ..ProcessFigures::default()
         };
         let (Some(before), Some(after)) = (&self.before, &self.after) else { return figures };
@@ -82,6 +91,7 @@ pub(crate) struct Watch {
     looker: Looker,
     processes: Vec<Watched>,
     opened_before: u64,
+    transactions_before: u64,
     totals_before: BTreeMap<String, u64>,
 }
 
@@ -95,6 +105,8 @@ struct Looker {
     pooler: PoolerFigures,
     waiting: u64,
     active: u64,
+    /// Queries of our own: each is a transaction.
+    asked: u64,
 }
 
 impl Watch {
@@ -118,12 +130,15 @@ impl Watch {
             pooler: PoolerFigures { servers_ready, ..PoolerFigures::default() },
             waiting: 0,
             active: 0,
+            asked: 0,
         };
-        Self { looker, processes, opened_before: 0, totals_before: BTreeMap::new() }
+        let totals_before = BTreeMap::new();
+        Self { looker, processes, opened_before: 0, transactions_before: 0, totals_before }
     }
 
     pub(crate) async fn begin(&mut self) -> Result<(), LabError> {
         self.opened_before = number(&mut self.looker.server, OPENED).await?;
+        self.transactions_before = number(&mut self.looker.server, TRANSACTIONS).await?;
         if let Some(console) = &mut self.looker.console {
             self.totals_before = totals(console).await;
         }
@@ -138,7 +153,7 @@ impl Watch {
         let Self { looker, processes, .. } = self;
         let over = Notify::new();
         let measured = async {
-            let outcome = measured.await;
+            let outcome = with_memory(measured, &mut *processes).await;
             // Until here: a look that is under way may take its time.
             for process in processes {
                 process.after = process.read();
@@ -155,12 +170,18 @@ impl Watch {
         operations: u64,
         allowed: Option<u64>,
     ) -> (Vec<ProcessFigures>, SessionFigures, Option<PoolerFigures>) {
-        let Looker { mut server, console, mut sessions, mut pooler, waiting, active, .. } =
-            self.looker;
+        let Looker {
+            mut server, console, mut sessions, mut pooler, waiting, active, asked, ..
+        } = self.looker;
         let processes = self.processes.iter().map(|p| p.figures(operations)).collect();
         let opened = seen(&mut server, OPENED).await.unwrap_or(self.opened_before);
         sessions.opened = opened.saturating_sub(self.opened_before);
         sessions.allowed = allowed;
+        let transactions = seen(&mut server, TRANSACTIONS).await;
+        // Beside the looks, the query of begin that came after its reading, and that of sessions opened.
+        let ours = asked + 2;
+        sessions.transactions =
+            transactions.map(|now| now.saturating_sub(self.transactions_before + ours));
         let Some(mut console) = console else { return (processes, sessions, None) };
         let after = totals(&mut console).await;
         let samples = pooler.samples.max(1) as f64;
@@ -172,6 +193,23 @@ impl Watch {
         };
         pooler.totals = after.into_iter().map(since).collect();
         (processes, sessions, Some(pooler))
+    }
+}
+
+/// Reads the processes' memory while `measured` goes on.
+async fn with_memory<T>(measured: impl Future<Output = T>, processes: &mut [Watched]) -> T {
+    let mut measured = std::pin::pin!(measured);
+    let mut ticks = tokio::time::interval(MEMORY_EVERY);
+    loop {
+        tokio::select! {
+            biased;
+            outcome = &mut measured => return outcome,
+            _ = ticks.tick() => {
+                for process in &mut *processes {
+                    process.resident.extend(process_tree(process.pid).map(|t| t.resident_bytes));
+                }
+            }
+        }
     }
 }
 
@@ -187,6 +225,7 @@ impl Looker {
                 () = over.notified() => return,
                 _ = ticks.tick() => (),
             }
+            self.asked += 1;
             if let Some(count) = seen(&mut self.server, &self.count).await {
                 self.sessions.most = self.sessions.most.max(count);
                 self.sessions.samples += 1;

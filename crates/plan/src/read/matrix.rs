@@ -6,6 +6,7 @@ mod http;
 mod levels;
 mod pairs;
 mod pgbouncer;
+mod redis;
 mod request;
 mod waterfall;
 
@@ -26,6 +27,7 @@ pub(crate) static SECTION: Section = Section {
         &DESCRIPTION,
         &POSTGRES,
         &PGBOUNCER,
+        &REDIS,
         &DATASET,
         &HTTP,
         &REQUEST,
@@ -38,9 +40,10 @@ pub(crate) static SECTION: Section = Section {
 };
 
 /// The sections that only a matrix has, in the order of the reference page.
-pub(crate) static SECTIONS: [&Section; 12] = [
+pub(crate) static SECTIONS: [&Section; 13] = [
     &SECTION,
     &pgbouncer::SECTION,
+    &redis::SECTION,
     &dataset::SECTION,
     &http::SECTION,
     &request::SECTION,
@@ -58,6 +61,12 @@ static PGBOUNCER: Key = Key {
     kind: Kind::Other("table `[pgbouncer]`"),
     default: Fallback::Note("PgBouncer's own settings"),
     help: "The pooler.",
+};
+static REDIS: Key = Key {
+    name: "redis",
+    kind: Kind::Other("table `[redis]`"),
+    default: Fallback::Note("none is started"),
+    help: "A Redis for the applications, which find it by `REDIS_URL`.",
 };
 static DATASET: Key = Key {
     name: "dataset",
@@ -122,6 +131,7 @@ pub(crate) fn read(sink: &Sink, tree: &DeTable<'_>, text: &str) -> Option<Matrix
         None => Some(crate::PostgresPlan::default()),
     };
     let pgbouncer = open(&PGBOUNCER, &pgbouncer::SECTION).map(|f| pgbouncer::read(&f));
+    let redis = open(&REDIS, &redis::SECTION).map(|f| redis::read(&f));
     let dataset = match fields.get(&DATASET) {
         Some(_) => open(&DATASET, &dataset::SECTION).and_then(|f| dataset::read(&f)),
         None => dataset::read(&Fields::new(sink, &none, 0..0, &dataset::SECTION)),
@@ -152,6 +162,7 @@ pub(crate) fn read(sink: &Sink, tree: &DeTable<'_>, text: &str) -> Option<Matrix
         description: description?,
         postgres: postgres?,
         pgbouncer: pgbouncer.unwrap_or_default(),
+        redis,
         dataset: dataset?,
         load: load?,
         http: http?,

@@ -23,6 +23,7 @@ pub(crate) static SECTION: Section = Section {
         &CPUS,
         &MEMORY,
         &ENV,
+        &METRICS,
         &URL,
         &POOLED_URL,
         &PROFILES,
@@ -41,6 +42,9 @@ pub(crate) static PROFILE: Section = Section {
         &ENV,
         &DIRECT,
         &PGBOUNCER,
+        &BESIDE,
+        &COLD,
+        &INDEXES,
     ],
 };
 
@@ -117,6 +121,32 @@ static ENV: Key = Key {
     kind: Kind::Other("table of strings, whole numbers and booleans"),
     default: Fallback::Note("nothing more"),
     help: "Environment.",
+};
+static METRICS: Key = Key {
+    name: "metrics",
+    kind: Kind::Line { longest: 1000 },
+    default: Fallback::Note("none are read"),
+    help: "The path of its metrics in Prometheus's text format, read before and after the measured \
+           part: what its cache did, and connections that it accepted.",
+};
+static BESIDE: Key = Key {
+    name: "beside",
+    kind: Kind::Other("table of strings, whole numbers and booleans"),
+    default: Fallback::Note("none"),
+    help: "Environment of a second process of the application. It is started first; `{beside}` in \
+           the environment of the first stands for its URL.",
+};
+static COLD: Key = Key {
+    name: "cold",
+    kind: Kind::Flag,
+    default: Fallback::Value("false"),
+    help: "Measured from the first request on, without a warm-up.",
+};
+static INDEXES: Key = Key {
+    name: "indexes",
+    kind: Kind::Flag,
+    default: Fallback::Note("the dataset's"),
+    help: "Whether the indexes are there that the blog can do without.",
 };
 static URL: Key = Key {
     name: "url",
@@ -226,6 +256,7 @@ fn read(fields: &Fields<'_, '_>) -> Option<AppPlan> {
         cpus: fields.number(&CPUS),
         memory_bytes: fields.size(&MEMORY),
         env: pairs::read(fields, &ENV, pairs::is_variable),
+        metrics: fields.text(&METRICS),
         url,
         pooled_url,
         profiles,
@@ -263,7 +294,11 @@ fn read_profile(fields: &Fields<'_, '_>, found: &Value<'_>) -> Option<Profile> {
     let inner = Fields::open(fields.sink, found, &PROFILE)?;
     let name = inner.text(&NAME).filter(|name| is_name(&inner, name));
     let shape = shape(&inner);
-    profile(&inner, name, shape?)
+    let mut profile = profile(&inner, name, shape?)?;
+    profile.beside = pairs::read(&inner, &BESIDE, pairs::is_variable);
+    profile.cold = inner.flag(&COLD)?;
+    profile.indexes = if inner.has(&INDEXES) { inner.flag(&INDEXES) } else { None };
+    Some(profile)
 }
 
 /// How an application is started, and with how many processes and threads.
@@ -299,6 +334,7 @@ pub(crate) fn profile(
         env: more(&ENV),
         direct: more(&DIRECT),
         pgbouncer: more(&PGBOUNCER),
+        ..Profile::default()
     })
 }
 

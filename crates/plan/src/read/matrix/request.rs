@@ -58,7 +58,9 @@ static HEADERS: Key = Key {
     name: "headers",
     kind: Kind::Other("table of strings"),
     default: Fallback::Note("none"),
-    help: "Header fields.",
+    help: "Header fields; `{id}` in a value stands for the parameter `id`, and `{session}` for what \
+           every session's token begins with when the dataset has accounts: user 7 is logged in with \
+           the cookie `session={session}-7`.",
 };
 static BODY: Key = Key {
     name: "body",
@@ -157,14 +159,15 @@ fn read(fields: &Fields<'_, '_>) -> Option<RequestPlan> {
     let body = fields.text(&BODY);
     let checks = fields.array(&CHECKS).iter().filter_map(|v| read_check(fields.sink, v)).collect();
     let path = path?;
-    check_slots(fields, &path, &parameters);
+    let headers = pairs::read(fields, &HEADERS, pairs::is_field);
+    check_slots(fields, &path, &headers, &parameters);
     Some(RequestPlan {
         name: fields.text(&NAME).unwrap_or_else(|| path.clone()),
         weight: weight?,
         method: method?.to_owned(),
         path,
         parameters,
-        headers: pairs::read(fields, &HEADERS, pairs::is_field),
+        headers,
         body: body?,
         checks,
     })
@@ -193,9 +196,15 @@ fn read_parameter(sink: &Sink, name: &str, found: &Value<'_>) -> Option<Paramete
 }
 
 /// Every slot has its parameter, and every parameter its slot.
-fn check_slots(fields: &Fields<'_, '_>, path: &str, parameters: &[ParameterPlan]) {
+fn check_slots(
+    fields: &Fields<'_, '_>,
+    path: &str,
+    headers: &[(String, String)],
+    parameters: &[ParameterPlan],
+) {
     for parameter in parameters {
-        if !path.contains(&format!("{{{}}}", parameter.name)) {
+        let slot = format!("{{{}}}", parameter.name);
+        if !path.contains(&slot) && headers.iter().all(|(_, value)| !value.contains(&slot)) {
             let message =
                 format!("the parameter {} has no place in the path", quote(&parameter.name));
             let help = format!("write {{{}}} where it belongs, or leave it out", parameter.name);
