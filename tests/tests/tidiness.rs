@@ -66,7 +66,10 @@ fn every_exception_to_a_lint_has_its_reason() {
         let text = fs::read_to_string(&path).expect("a source");
         for (i, line) in text.lines().enumerate() {
             let allow = ["#[al", "low("].concat();
-            assert!(!line.contains(&allow), "{}:{}: use #[expect]", path.display(), i + 1);
+            // What a macro writes into somebody else's crate may find nothing to except there.
+            let macro_of_ours = path.ends_with("cache-macros/src/cached.rs");
+            let fits = macro_of_ours || !line.contains(&allow);
+            assert!(fits, "{}:{}: use #[expect]", path.display(), i + 1);
         }
     }
 }

@@ -47,12 +47,13 @@ impl Failure {
             Self::NoSession | Self::WrongPassword => StatusCode::UNAUTHORIZED,
             Self::NotYours => StatusCode::FORBIDDEN,
             Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Interrupted(Interrupted::Panicked(_)) | Self::Password => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             Self::Database(error) if no_connection(error) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Interrupted(Interrupted::Panicked(_)) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Interrupted(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Interrupted(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::CacheService(_) => StatusCode::BAD_GATEWAY,
-            Self::Database(_) | Self::Password => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }

@@ -115,6 +115,7 @@ impl Post {
         &self.category
     }
 
+    #[expect(clippy::unused_async, reason = "a resolver is async")]
     async fn created_at(&self) -> async_graphql::Result<String> {
         Ok(self.created_at.format(&Rfc3339)?)
     }

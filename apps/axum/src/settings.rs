@@ -5,6 +5,7 @@ use std::time::Duration;
 
 /// Everything that an experiment varies is a switch here; `apps/README.md` describes them.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the environment")]
 pub(crate) struct Settings {
     pub(crate) host: String,
     pub(crate) port: u16,

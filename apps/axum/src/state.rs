@@ -41,15 +41,14 @@ type Start<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 impl Blog {
     pub(crate) async fn new(settings: Settings, metrics: PrometheusHandle) -> Start<Self> {
         let pool = pool()?;
-        let cache = match settings.cache {
-            false => Cache::off(),
-            true => {
-                let mut cache = Cache::builder("blog").memory(settings.cache_memory);
-                if let Some(url) = &settings.redis {
-                    cache = cache.redis(url)?;
-                }
-                cache.build().await?
+        let cache = if settings.cache {
+            let mut cache = Cache::builder("blog").memory(settings.cache_memory);
+            if let Some(url) = &settings.redis {
+                cache = cache.redis(url)?;
             }
+            cache.build().await?
+        } else {
+            Cache::off()
         };
         let users = settings.cache_service.as_deref();
         let parts = Parts {

@@ -50,9 +50,10 @@ pub async fn make_accounts(
 pub async fn set_indexes(connection: &mut Connection, present: bool) -> Result<(), DatasetError> {
     let failed = |source: SqlError| DatasetError::Server { action: "indexed", source };
     for (name, on) in INDEXES {
-        let sql = match present {
-            true => format!("CREATE INDEX IF NOT EXISTS {name} ON {on}"),
-            false => format!("DROP INDEX IF EXISTS {name}"),
+        let sql = if present {
+            format!("CREATE INDEX IF NOT EXISTS {name} ON {on}")
+        } else {
+            format!("DROP INDEX IF EXISTS {name}")
         };
         connection.query(&sql).await.map_err(failed)?;
     }

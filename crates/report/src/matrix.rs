@@ -1,5 +1,6 @@
 //! The report of a matrix: applications under load, with and without a pooler.
 
+mod before_after;
 mod document;
 mod files;
 #[cfg(test)]

@@ -35,7 +35,13 @@ fn sound() -> (Trial, StackFigures, CaseLoad) {
     trial.http = Some(HttpFigures { checks: vec![check], ..HttpFigures::default() });
     let stack = StackFigures {
         processes: vec![process("postgres", 0.5, 1.0, 0.0), process("app", 1.0, 3.0, 0.1)],
-        sessions: Some(SessionFigures { most: 8, opened: 0, allowed: Some(20), samples: 90 }),
+        sessions: Some(SessionFigures {
+            most: 8,
+            opened: 0,
+            allowed: Some(20),
+            samples: 90,
+            transactions: None,
+        }),
         pooler: None,
         evidence: Some(EvidenceFigures {
             requests: 100,
@@ -43,6 +49,7 @@ fn sound() -> (Trial, StackFigures, CaseLoad) {
             expected_per_request: 2.0,
             other_per_request: 0.0,
         }),
+        ..StackFigures::default()
     };
     (trial, stack, CaseLoad { users: 10, think_s: 0.0, threads: 2 })
 }
@@ -180,7 +187,7 @@ proptest! {
         stack.processes[0] = process("postgres", numbers[4], numbers[5], numbers[6]);
         load.think_s = numbers[7];
         (trial.succeeded, trial.failed) = (counts[0], counts[1]);
-        stack.sessions = Some(SessionFigures { most: counts[2], opened: counts[3], allowed: Some(counts[4]), samples: 1 });
+        stack.sessions = Some(SessionFigures { most: counts[2], opened: counts[3], allowed: Some(counts[4]), samples: 1, transactions: None });
         stack.evidence.as_mut().expect("evidence").requests = counts[5];
         case_gates(&trial, &load, &stack);
         trial.stack = Some(stack);

@@ -33,10 +33,15 @@ pub(crate) struct Bench {
     pub(crate) redis: Option<Redis>,
     /// What the tokens of prepared sessions begin with; user 7's is `<this>-7`.
     pub(crate) session_prefix: String,
-    /// Whether the optional indexes are there, and whether they usually are.
-    indexes: bool,
-    usual_indexes: bool,
+    indexes: Indexes,
     accounts: bool,
+}
+
+/// The indexes that the blog can do without.
+struct Indexes {
+    now: bool,
+    /// In cases that do not say otherwise.
+    usual: bool,
 }
 
 fn asked(action: &'static str) -> impl Fn(SqlError) -> LabError {
@@ -120,8 +125,7 @@ impl Bench {
             upstream,
             redis,
             session_prefix: String::new(),
-            indexes: false,
-            usual_indexes: matrix.dataset.indexes,
+            indexes: Indexes { now: false, usual: matrix.dataset.indexes },
             accounts: matrix.dataset.accounts,
         })
     }
@@ -174,8 +178,7 @@ impl Bench {
             upstream,
             redis: start_redis(matrix, options, cancel)?,
             session_prefix: String::new(),
-            indexes: false,
-            usual_indexes: matrix.dataset.indexes,
+            indexes: Indexes { now: false, usual: matrix.dataset.indexes },
             accounts: false,
         })
     }
@@ -211,10 +214,10 @@ impl Bench {
     /// Sees to it that the optional indexes are there, or not: as the dataset says where a case does
     /// not say otherwise.
     pub(crate) async fn set_indexes(&mut self, asked_for: Option<bool>) -> Result<(), LabError> {
-        let wanted = asked_for.unwrap_or(self.usual_indexes);
-        if self.indexes != wanted {
+        let wanted = asked_for.unwrap_or(self.indexes.usual);
+        if self.indexes.now != wanted {
             pinchpoint_dataset::set_indexes(&mut self.admin, wanted).await?;
-            self.indexes = wanted;
+            self.indexes.now = wanted;
         }
         Ok(())
     }

@@ -202,9 +202,9 @@ impl CaseRun<'_> {
             sessions: Some(sessions),
             pooler,
             evidence: None,
-            app_metrics: growth(readings.app, after_it.app),
-            beside_metrics: growth(readings.beside, after_it.beside),
-            redis: growth(readings.redis, after_it.redis),
+            app_metrics: growth(&readings.app, after_it.app),
+            beside_metrics: growth(&readings.beside, after_it.beside),
+            redis: growth(&readings.redis, after_it.redis),
         });
         let tally = after.since(&before);
         Ok(Seen { warmed, measured, rest, tally, whole, stack, threads })
@@ -235,9 +235,10 @@ impl CaseRun<'_> {
     }
 
     async fn warm_up(&self, session: &Session, tell: &mut dyn FnMut(&Event)) -> WarmedUp {
-        let policy = match self.case.profile.cold {
-            true => WarmUpPolicy::Fixed(Duration::ZERO),
-            false => warm_up_of(&self.matrix.load, self.case.users),
+        let policy = if self.case.profile.cold {
+            WarmUpPolicy::Fixed(Duration::ZERO)
+        } else {
+            warm_up_of(&self.matrix.load, self.case.users)
         };
         let duration_s = self.matrix.load.duration.as_secs_f64();
         warm_up(session, policy, |tick| {

@@ -38,9 +38,10 @@ impl CaseRun<'_> {
             }
         };
         let profile = &self.case.profile;
-        let beside = match profile.beside.is_empty() {
-            true => None,
-            false => Some(self.start_app(pooler.as_ref(), &profile.beside, None)?),
+        let beside = if profile.beside.is_empty() {
+            None
+        } else {
+            Some(self.start_app(pooler.as_ref(), &profile.beside, None)?)
         };
         let app = self.start_app(pooler.as_ref(), &profile.env, beside.as_ref())?;
         let url = app.url();

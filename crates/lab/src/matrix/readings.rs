@@ -49,7 +49,7 @@ const GAUGES: [&str; 6] = [
 ];
 
 /// What each number grew by; what did not change is left out.
-pub(crate) fn growth(before: Numbers, after: Numbers) -> Numbers {
+pub(crate) fn growth(before: &Numbers, after: Numbers) -> Numbers {
     let grown = after.into_iter().filter_map(|(name, now)| {
         let gauge = GAUGES.iter().any(|gauge| name.split('{').next() == Some(*gauge));
         let by = if gauge { now } else { now - before.get(&name).copied().unwrap_or(0.0) };
@@ -77,6 +77,6 @@ mod tests {
             ("none", f64::NAN),
         ]);
         let grown = numbers(&[("hits{a=\"1\"}", 3.0), ("cache_memory_bytes", 10.0), ("new", 2.0)]);
-        assert_eq!(growth(before, after), grown);
+        assert_eq!(growth(&before, after), grown);
     }
 }

@@ -30,10 +30,8 @@ pub(crate) fn run(args: &RedisArgs) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::run(format!("failed to listen for signals: {error}")))?;
     let redis = Redis::start(&helper()?, &options, &cancel).map_err(|error| {
         let failure = Failure::run(error.to_string());
-        match error.is_cancelled() {
-            true => Failure { exit: ExitCode::Interrupted, ..failure },
-            false => failure,
-        }
+        let exit = if error.is_cancelled() { ExitCode::Interrupted } else { failure.exit };
+        Failure { exit, ..failure }
     })?;
     terminal::print(&format!("{}\n", redis.url()))?;
     for limit in redis.limits().iter().filter(|limit| !limit.in_force) {

@@ -4,8 +4,8 @@ use pinchpoint_measure::{
 
 use crate::document::{Block, Document};
 use crate::matrix::rows::{Row, cases, ratios, rows};
-use crate::matrix::surroundings;
 use crate::matrix::table::percent;
+use crate::matrix::{before_after, surroundings};
 use crate::sections;
 use crate::text::{clean, count};
 
@@ -42,6 +42,7 @@ pub(crate) fn document(result: &RunResult) -> Document {
     for (path, alt) in PLOTS {
         document.blocks.push(Block::Image { path: path.to_owned(), alt: alt.to_owned() });
     }
+    before_after::sections(&mut document, &rows);
     pooler(&mut document, &rows);
     documents(&mut document, &rows);
     limits(&mut document, &rows);

@@ -35,12 +35,19 @@ fn stack(mode: &str, requests: u64) -> StackFigures {
         throttled_share: Some(0.8),
         throttled_s: Some(1.2),
         memory_peak_bytes: Some(90 << 20),
+        resident_bytes: vec![40 << 20, 60 << 20],
         restarts: 0,
     };
     let totals = [("total_xact_count", 2 * requests), ("total_wait_time", 5_000)];
     StackFigures {
         processes: vec![process("postgres", 1.5), process("app", 2.0)],
-        sessions: Some(SessionFigures { most: 12, opened: 300, allowed: Some(12), samples: 30 }),
+        sessions: Some(SessionFigures {
+            most: 12,
+            opened: 300,
+            allowed: Some(12),
+            samples: 30,
+            transactions: None,
+        }),
         pooler: (mode == "pgbouncer").then(|| PoolerFigures {
             totals: totals.map(|(n, v)| (n.to_owned(), v)).into(),
             clients_waiting_most: 9,
@@ -58,6 +65,7 @@ fn stack(mode: &str, requests: u64) -> StackFigures {
             expected_per_request: 2.0,
             other_per_request: 1.0,
         }),
+        ..StackFigures::default()
     }
 }
 

@@ -1,5 +1,6 @@
 use pinchpoint_measure::{RunResult, RunStatus, VariantStatus, significant};
 
+use crate::matrix::before_after;
 use crate::matrix::rows::{Row, cases, ratios, rows};
 use crate::table::{Flow, Paint, Style};
 use crate::text::{clean, pad, shorten, width};
@@ -25,13 +26,16 @@ pub(crate) fn matrix_table(result: &RunResult, columns: usize, style: Style) -> 
             .clamp("framework".len(), WIDEST),
     };
     sheet.status(result);
-    sheet.head("framework");
+    let variants =
+        !before_after::lines(&rows).is_empty() || !before_after::connection_lines(&rows).is_empty();
+    sheet.head(if variants { "variant" } else { "framework" });
     let mut last = String::new();
     for row in cases(&rows) {
         let name = if row.framework == last { String::new() } else { row.framework.clone() };
         last.clone_from(&row.framework);
         sheet.row(row, &name);
     }
+    sheet.before_after(&rows);
     sheet.ratios(&rows);
     sheet.waterfalls(&rows);
     sheet.knees(result);
@@ -127,6 +131,41 @@ impl Sheet {
             let mut flow = Flow::indented(&mut self.out, self.style, self.columns, indent);
             flow.words(&shorten(&trouble, LONGEST), Paint::Red);
             flow.end();
+        }
+    }
+
+    /// What a cache did, and connections between services.
+    fn before_after(&mut self, rows: &[Row<'_>]) {
+        let head = ["× first", "hits", "memory", "calls/s", "tx/s", "conns"];
+        let lines = before_after::lines(rows);
+        self.columns_of("cache", &head, &lines, &[3, 5, 6, 7, 8, 9]);
+        let head = ["opened/1,000", "app µs", "beside µs"];
+        let lines = before_after::connection_lines(rows);
+        self.columns_of("connections", &head, &lines, &[5, 6, 7]);
+    }
+
+    /// Names and users, and of each line the cells at these places.
+    fn columns_of(&mut self, title: &str, head: &[&str], lines: &[Vec<String>], places: &[usize]) {
+        if lines.is_empty() {
+            return;
+        }
+        self.out.push('\n');
+        let mut line = format!("{} users", pad(title, self.name));
+        for name in head {
+            line.push_str(&format!("{name:>0$}", width(name).max(6) + 2));
+        }
+        let line = shorten(&line, self.columns);
+        self.out.push_str(&self.style.paint(Paint::Bold, &line));
+        self.out.push('\n');
+        for cells in lines {
+            let cell = |at: usize| cells.get(at).map(String::as_str).unwrap_or_default();
+            let name = pad(&shorten(cell(0), self.name), self.name);
+            let mut line = format!("{name} {:>5}", cell(1));
+            for (name, at) in head.iter().zip(places) {
+                line.push_str(&format!("{:>1$}", cell(*at), width(name).max(6) + 2));
+            }
+            self.out.push_str(&shorten(&line, self.columns));
+            self.out.push('\n');
         }
     }
 
