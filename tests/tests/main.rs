@@ -1,6 +1,7 @@
 //! End-to-end tests through the built command, and tests of the tree itself.
 
 mod allocations;
+mod blog;
 mod cleanup;
 mod command;
 mod compose;
@@ -19,5 +20,6 @@ mod readme;
 mod reference;
 mod requests;
 mod server;
+mod service;
 mod tidiness;
 mod tree;

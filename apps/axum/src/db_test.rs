@@ -1,12 +1,13 @@
 //! `GET /benchmark/db-test`: the endpoint that all applications of the matrix have in common.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use crate::error::Failure;
+use crate::extract::Asked;
 use crate::state::Blog;
 use crate::text::rfc3339;
 
@@ -58,7 +59,7 @@ pub(crate) struct Choice {
 
 pub(crate) async fn db_test(
     State(blog): State<Blog>,
-    Query(choice): Query<Choice>,
+    Asked(choice): Asked<Choice>,
 ) -> Result<Json<Answer>, Failure> {
     let id = choice.id.unwrap_or_else(|| fastrand::i64(1..=blog.settings.posts));
     if blog.settings.named {

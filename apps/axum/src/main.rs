@@ -1,9 +1,9 @@
 //! The blog service on axum: sqlx and its pool, and a cache for what is asked for again and again.
 
-mod body;
 mod client;
 mod db_test;
 mod error;
+mod extract;
 mod graphql;
 mod health;
 mod layer;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pinchpoint_cache::cached;
@@ -12,6 +12,7 @@ use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 
 use crate::error::Failure;
+use crate::extract::{Asked, Id};
 use crate::settings::PostList;
 use crate::state::Blog;
 use crate::text::moment;
@@ -213,7 +214,7 @@ fn read_cursor(cursor: &str) -> Result<(OffsetDateTime, i64), Failure> {
 
 pub(crate) async fn list(
     State(blog): State<Blog>,
-    Query(choice): Query<Choice>,
+    Asked(choice): Asked<Choice>,
 ) -> Result<Json<Page>, Failure> {
     let limit = choice.limit.unwrap_or(20);
     if !(1..=100).contains(&limit) {
@@ -241,10 +242,7 @@ pub(crate) async fn get_post(blog: &Blog, id: i64) -> Result<Option<Post>, Failu
     Ok(row.fetch_optional(&mut *connection).await?.map(Post::from))
 }
 
-pub(crate) async fn show(
-    State(blog): State<Blog>,
-    Path(id): Path<i64>,
-) -> Result<Json<Post>, Failure> {
+pub(crate) async fn show(State(blog): State<Blog>, Id(id): Id) -> Result<Json<Post>, Failure> {
     get_post(&blog, id).await?.map(Json).ok_or(Failure::Absent("post", id))
 }
 

@@ -18,8 +18,8 @@ use sha2::{Digest, Sha256};
 use sqlx::FromRow;
 use time::{Duration, OffsetDateTime};
 
-use crate::body::Body;
 use crate::error::Failure;
+use crate::extract::Body;
 use crate::state::Blog;
 use crate::text::moment;
 

@@ -1,14 +1,14 @@
 //! Users: read through the cache, changed by themselves.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use pinchpoint_cache::cached;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use time::OffsetDateTime;
 
-use crate::body::Body;
 use crate::error::Failure;
+use crate::extract::{Body, Id};
 use crate::sessions::Session;
 use crate::state::Blog;
 use crate::text::moment;
@@ -41,10 +41,7 @@ async fn user_row(blog: &Blog, id: i64) -> Result<Option<User>, Failure> {
     Ok(user.fetch_optional(&mut *connection).await?)
 }
 
-pub(crate) async fn show(
-    State(blog): State<Blog>,
-    Path(id): Path<i64>,
-) -> Result<Json<User>, Failure> {
+pub(crate) async fn show(State(blog): State<Blog>, Id(id): Id) -> Result<Json<User>, Failure> {
     get_user(&blog, id).await?.map(Json).ok_or(Failure::Absent("user", id))
 }
 
@@ -92,7 +89,7 @@ impl Change {
 
 pub(crate) async fn change(
     State(blog): State<Blog>,
-    Path(id): Path<i64>,
+    Id(id): Id,
     session: Session,
     Body(change): Body<Change>,
 ) -> Result<Json<User>, Failure> {
@@ -122,10 +119,7 @@ pub(crate) async fn change(
 }
 
 /// `GET /cache/{user_id}`, for another service.
-pub(crate) async fn forget(
-    State(blog): State<Blog>,
-    Path(id): Path<i64>,
-) -> axum::http::StatusCode {
+pub(crate) async fn forget(State(blog): State<Blog>, Id(id): Id) -> axum::http::StatusCode {
     let _ = get_user_invalidate(&blog, id).await;
     axum::http::StatusCode::NO_CONTENT
 }
