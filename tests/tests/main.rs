@@ -2,6 +2,7 @@
 
 mod allocations;
 mod blog;
+mod cached;
 mod cleanup;
 mod command;
 mod compose;

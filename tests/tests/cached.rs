@@ -1,0 +1,77 @@
+//! `run cache` and `run sessions`, shortened: a real PostgreSQL, Redis and the service.
+
+use pinchpoint_measure::{ExitCode, RunResult, StackFigures, TrialStatus};
+
+use crate::command::{Run, pinchpoint, result};
+use crate::processes::assert_nothing_left;
+
+fn run(name: &str, only: &[&str]) -> (Run, RunResult, tempfile::TempDir) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let out = directory.path().join("result");
+    let out_text = out.display().to_string();
+    let mut arguments = vec!["run", name, "--quick", "--duration", "1s", "--out", &out_text];
+    arguments.extend(only.iter().flat_map(|only| ["--only", only]));
+    let run = pinchpoint(&arguments);
+    assert_eq!(run.code, Some(i32::from(ExitCode::Ok.code())), "{}\n{}", run.stdout, run.stderr);
+    let result = result(&out);
+    (run, result, directory)
+}
+
+fn stack<'a>(result: &'a RunResult, variant: &str) -> &'a StackFigures {
+    let variant = result.variants.iter().find(|v| v.name == variant).expect("the variant");
+    let trial = variant.trials.first().expect("a trial");
+    assert_eq!(trial.status, TrialStatus::Ok, "{:?}", trial.reason);
+    assert_eq!(trial.failed, 0);
+    trial.stack.as_ref().expect("figures of its processes")
+}
+
+fn sum(metrics: &std::collections::BTreeMap<String, f64>, family: &str) -> f64 {
+    metrics.iter().filter(|(series, _)| series.starts_with(family)).map(|(_, value)| value).sum()
+}
+
+#[test]
+fn a_cache_is_measured_before_and_after() {
+    let (run, result, directory) = run("cache", &["app=off,cold,warm,no-indexes", "users=10"]);
+    let off = stack(&result, "off-direct-10");
+    assert!(sum(&off.app_metrics, "cache_hits_total") < 0.5, "{:?}", off.app_metrics);
+    let transactions = off.sessions.as_ref().and_then(|s| s.transactions).expect("transactions");
+    assert!(transactions > 0);
+    for name in ["cold-direct-10", "warm-direct-10"] {
+        let stack = stack(&result, name);
+        assert!(sum(&stack.app_metrics, "cache_hits_total") > 0.0, "{name}");
+        assert!(stack.redis.get("total_commands_processed").is_some_and(|n| *n > 0.0), "{name}");
+        assert!(stack.process("redis").is_some() && stack.process("app").is_some());
+    }
+    let cold = &result.variants.iter().find(|v| v.name == "cold-direct-10").expect("it").trials[0];
+    assert!(
+        cold.warm_up.duration_s < 0.5,
+        "measured from the first request: {}",
+        cold.warm_up.duration_s
+    );
+    // The changes of profiles were made by their owners.
+    let http = cold.http.as_ref().expect("HTTP");
+    let change = http.endpoints.iter().find(|e| e.method == "PUT").expect("changes");
+    assert!(change.requests > 0 && change.failures == 0, "{change:?}");
+    assert!(run.stdout.contains("hits"), "{}", run.stdout);
+    let report = std::fs::read_to_string(directory.path().join("result/summary_report.md"));
+    let report = report.expect("the report");
+    for heading in ["What the cache gave", "Response times by request", "Hits and misses inside"] {
+        assert!(report.contains(heading), "{heading}");
+    }
+    assert_nothing_left(run.pid);
+}
+
+#[test]
+fn a_shared_client_is_measured_against_one_per_request() {
+    let (run, result, directory) = run("sessions", &["users=10"]);
+    let accepted = |name: &str| {
+        let stack = stack(&result, name);
+        assert!(stack.process("beside").is_some());
+        sum(&stack.beside_metrics, "http_connections_accepted_total")
+    };
+    let (each, shared) = (accepted("per-request-direct-10"), accepted("shared-direct-10"));
+    assert!(each > 20.0 * shared, "{each} against {shared}");
+    let report = std::fs::read_to_string(directory.path().join("result/summary_report.md"));
+    assert!(report.expect("the report").contains("Connections between the services"));
+    assert_nothing_left(run.pid);
+}
