@@ -25,7 +25,7 @@ test: ## format, lint, and run every test against real servers
 
 bench: ## the comparisons of BENCHMARKS.md, in one run (BENCH_FLAGS, such as "--only copy --trials 5")
 	@scripts/install-deps.sh bench
-	cargo build --release --locked -p pinchpoint -p pinchpoint-bench
+	cargo build --release --locked -p pinchpoint -p pinchpoint-app-axum -p pinchpoint-bench
 	python3 bench/run.py $(BENCH_FLAGS)
 
 build: ## the command alone: target/release/pinchpoint

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import cached
 import http_load
 import memory
 import prepared_select
@@ -20,7 +21,7 @@ from server import ROOT, Session, server
 
 # Above this share of foreign CPU use, figures come with a warning.
 BUSY = 0.1
-COMPARISONS = ["select-cpu", "copy", "documents", "latency", "memory", "http", "http-memory"]
+COMPARISONS = ["select-cpu", "copy", "documents", "latency", "memory", "http", "http-memory", "cache-hits", "cache-service"]
 
 
 def arguments():
@@ -66,6 +67,10 @@ def compare(name, dsn, options):
         return http_load.cpu(trials, seconds)
     if name == "http-memory":
         return http_load.memory()
+    if name == "cache-hits":
+        return cached.hits(trials)
+    if name == "cache-service":
+        return cached.service(min(trials, 5))
     if name == "copy":
         comparison = writes.copy(dsn, trials, seconds)
     elif name == "documents":

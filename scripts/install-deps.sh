@@ -67,6 +67,7 @@ look() {
     bench)
         has_program pgbench || need "pgbench" postgresql-contrib
         has_program psql || need "psql" postgresql-client
+        command -v redis-server >/dev/null || need "Redis" redis-server
         command -v wrk >/dev/null || need "wrk" wrk
         command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || need "nginx" nginx-light
         if ! command -v python3 >/dev/null; then

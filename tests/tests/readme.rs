@@ -8,8 +8,12 @@ use pinchpoint_report::{Style, render, table};
 use crate::tree::root;
 
 /// Where an example is, and the mark around its table in the README.
-const EXAMPLES: [(&str, &str); 2] =
-    [("docs/example", "climb"), ("docs/example/frameworks", "matrix")];
+const EXAMPLES: [(&str, &str); 4] = [
+    ("docs/example", "climb"),
+    ("docs/example/frameworks", "matrix"),
+    ("docs/example/cache", "cache"),
+    ("docs/example/sessions", "sessions"),
+];
 const PLOTS: [(&str, &str); 3] = [
     ("docs/example", "plots/ladder.png"),
     ("docs/example/frameworks", "plots/rps_comparison.png"),

@@ -3,7 +3,9 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::spanned::Spanned;
-use syn::{Error, FnArg, Ident, ItemFn, Pat, ReceiverKind, Result, ReturnType, Signature, Type};
+use syn::{
+    Error, Expr, FnArg, Ident, ItemFn, Pat, ReceiverKind, Result, ReturnType, Signature, Type,
+};
 
 use crate::options::Options;
 use crate::template;
@@ -47,11 +49,9 @@ pub(crate) fn expand(options: &Options, function: ItemFn) -> Result<TokenStream>
     let documents = attrs.iter().filter(|a| a.path().is_ident("doc"));
     let refresh_sig = Signature { ident: refresh_fn, ..sig.clone() };
     let others = attrs.iter().filter(|a| !a.path().is_ident("doc"));
-    let key_doc = format!("The key of a call of [`{name}`].");
-    let invalidate_doc =
-        format!("Forgets what [`{name}`] answered to these arguments, in every process.");
-    let refresh_doc = format!("Calls [`{name}`] whatever is stored, and stores its answer.");
-    let uncached_doc = format!("[`{name}`] without the cache.");
+    let [key_doc, invalidate_doc, refresh_doc, uncached_doc] = companions(name);
+    // The argument that holds the cache may have no other use.
+    let holder = holder(&options.cache).map(|name| quote!(let _ = &#name;));
     let (cached_call, fresh_call) = (call(false), call(true));
     Ok(quote! {
         #(#documents)*
@@ -85,7 +85,10 @@ pub(crate) fn expand(options: &Options, function: ItemFn) -> Result<TokenStream>
         #[doc = #uncached_doc]
         #[allow(clippy::unused_async)]
         #(#others)*
-        #vis #original #block
+        #vis #original {
+            #holder
+            #block
+        }
 
         #[doc(hidden)]
         fn #about_fn() -> &'static ::pinchpoint_cache::Function {
@@ -93,6 +96,27 @@ pub(crate) fn expand(options: &Options, function: ItemFn) -> Result<TokenStream>
             &FUNCTION
         }
     })
+}
+
+/// What the documentation says of the functions beside this one.
+fn companions(name: &Ident) -> [String; 4] {
+    [
+        format!("The key of a call of [`{name}`]."),
+        format!("Forgets what [`{name}`] answered to these arguments, in every process."),
+        format!("Calls [`{name}`] whatever is stored, and stores its answer."),
+        format!("[`{name}`] without the cache."),
+    ]
+}
+
+/// `state` of `state.cache`; nothing for `self`.
+fn holder(cache: &Expr) -> Option<&Ident> {
+    match cache {
+        Expr::Path(path) => path.path.get_ident().filter(|name| *name != "self"),
+        Expr::Field(field) => holder(&field.base),
+        Expr::MethodCall(call) => holder(&call.receiver),
+        Expr::Reference(reference) => holder(&reference.expr),
+        _ => None,
+    }
 }
 
 /// `::<T, N>`, to pass a generic function's parameters on.

@@ -7,6 +7,7 @@ use metrics::{counter, gauge};
 use redis::{Client, IntoConnectionInfo, ProtocolVersion};
 
 use crate::cache::Cache;
+use crate::clock::Clock;
 use crate::error::BuildError;
 use crate::inner::Inner;
 use crate::memory::Memory;
@@ -24,6 +25,7 @@ pub struct Builder {
     heartbeat: Duration,
     alone_ttl: Duration,
     calls: usize,
+    clock: Clock,
 }
 
 impl Builder {
@@ -38,6 +40,7 @@ impl Builder {
             heartbeat: Duration::from_secs(1),
             alone_ttl: Duration::from_secs(2),
             calls: 64,
+            clock: Clock::Coarse,
         }
     }
 
@@ -104,6 +107,14 @@ impl Builder {
         self
     }
 
+    /// Takes the time from tokio, which a test can pause and move on, instead of the system's coarse
+    /// clock, which is cheaper to read.
+    #[must_use]
+    pub fn tokio_clock(mut self) -> Self {
+        self.clock = Clock::tokio();
+        self
+    }
+
     /// Makes the cache, inside a tokio runtime. A Redis that is not there is no error: the cache
     /// works without it and connects when it appears. The first attempt is waited for.
     ///
@@ -133,8 +144,14 @@ impl Builder {
             };
             (layout, options)
         });
-        let inner =
-            Inner::new(memory, self.calls, self.alone_ttl, redis, gauge!("cache_memory_bytes"));
+        let inner = Inner::new(
+            memory,
+            self.calls,
+            self.alone_ttl,
+            redis,
+            gauge!("cache_memory_bytes"),
+            self.clock,
+        );
         if let Some(shared) = &inner.shared {
             let mut state = shared.link.state();
             let keeper = runtime.spawn(Arc::clone(&shared.link).keep());

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::builder::Builder;
+use crate::clock::Clock;
 use crate::error::{Interrupted, LoadError};
 use crate::flight::{Waiting, landed};
 use crate::function::Function;
@@ -80,7 +81,7 @@ impl Cache {
     /// [`shut_down`](Self::shut_down). For measuring what a cache gives.
     pub fn off() -> Self {
         let memory = Memory::new(0, Counter::noop());
-        let inner = Inner::new(memory, 1, Duration::ZERO, None, Gauge::noop());
+        let inner = Inner::new(memory, 1, Duration::ZERO, None, Gauge::noop(), Clock::Coarse);
         inner.shut_down();
         Self { inner }
     }
@@ -141,10 +142,11 @@ impl Cache {
     {
         let function = request.function;
         let id = function.id::<V>();
-        let text = request.key.stored();
+        let key = request.key.stored();
+        let text = key.as_str();
         let timed = function.meters().is_timed().then(Instant::now);
         if let Some((value, outcome, refresh)) =
-            self.inner.look(function, Borrowed { function: id, text: &text })
+            self.inner.look(function, Borrowed { function: id, text })
         {
             if refresh {
                 let name = Name { function: id, text: text.into() };
@@ -161,7 +163,8 @@ impl Cache {
             return Ok(value);
         }
         let name = Name { function: id, text: text.into() };
-        self.inner.ask(function, &name, tags, load, request.interruptible).await
+        // Boxed, so that the future of a hit stays small.
+        Box::pin(self.inner.ask(function, &name, tags, load, request.interruptible)).await
     }
 
     /// Calls `load` now, whatever is stored, and stores its answer, unless it is invalidated
@@ -183,7 +186,7 @@ impl Cache {
         L: FnOnce() -> F + Send,
         F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
     {
-        let name = Name { function: function.id::<V>(), text: key.stored().into() };
+        let name = Name { function: function.id::<V>(), text: key.stored().as_str().into() };
         let start = Instant::now();
         let Some(waiting) = self.inner.start(function, &name, tags, load, true, true) else {
             return Err(LoadError::Interrupted(Interrupted::ShutDown));
@@ -196,15 +199,16 @@ impl Cache {
     /// Forgets the value of one call, in every process. Call it after the change it follows has
     /// been committed: whoever reads the old state before that may still store it.
     pub async fn invalidate<V: Value>(&self, function: &Function, key: Key) -> Invalidated {
-        let name = Name { function: function.id::<V>(), text: key.stored().into() };
+        let name = Name { function: function.id::<V>(), text: key.stored().as_str().into() };
         let remote = self.inner.shared.as_ref().map(|s| s.layout.key(function.name(), &name));
         self.inner.forget(name, remote).await
     }
 
     /// Forgets every value that has the tag, in every process.
     pub async fn invalidate_tag(&self, tag: Tag) -> Invalidated {
-        let text = tag.stored();
-        let remote = self.inner.shared.as_ref().map(|shared| shared.layout.tag(&text));
+        let tag = tag.stored();
+        let text = tag.as_str();
+        let remote = self.inner.shared.as_ref().map(|shared| shared.layout.tag(text));
         self.inner.forget(Name { function: TAGS, text: text.into() }, remote).await
     }
 

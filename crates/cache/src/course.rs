@@ -2,6 +2,7 @@
 //! store what it said unless it was invalidated meanwhile.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
@@ -13,9 +14,9 @@ use crate::error::LoadError;
 use crate::flight::{Landed, Ticket};
 use crate::function::Function;
 use crate::inner::Inner;
-use crate::memory::{Before, Borrowed, Entry, TAGS};
+use crate::memory::{Before, Borrowed, Entry, Name, TAGS};
 use crate::origin::{Call, Chain};
-use crate::shared::{Commit, Shared};
+use crate::shared::{Commit, Read, Shared};
 use crate::telemetry::Outcome;
 
 /// A holder of a lease that died says nothing: waiters look again after this long.
@@ -26,15 +27,19 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(crate) struct Course {
     pub(crate) inner: Arc<Inner>,
     pub(crate) function: &'static Function,
-    pub(crate) ticket: Ticket,
+    pub(crate) name: Name,
+    /// Absent for a glance at Redis that may become a flight.
+    pub(crate) ticket: Option<Ticket>,
     pub(crate) tags: Arc<[Box<str>]>,
     pub(crate) interruptible: bool,
     /// Call the function whatever is stored.
     pub(crate) anew: bool,
+    /// What the glance saw.
+    pub(crate) glanced: Option<(Sampled, Read)>,
 }
 
 /// The state of a key and its tags in this process, before they were read.
-struct Sampled {
+pub(crate) struct Sampled {
     key: Before,
     tags: Vec<Before>,
 }
@@ -61,14 +66,33 @@ struct Held {
 
 impl Drop for Course {
     fn drop(&mut self) {
-        self.inner.flights.end(&self.ticket);
-        self.inner.flights.wake(&self.ticket.name);
+        if let Some(ticket) = &self.ticket {
+            self.inner.flights.end(ticket);
+            self.inner.flights.wake(&ticket.name);
+        }
     }
 }
 
 impl Course {
+    /// Looks into Redis without a flight: a caller that goes away while it reads harms nobody.
+    /// What it saw is kept for the flight that follows when that was no fresh value.
+    pub(crate) async fn glance<V: Value>(&mut self) -> Option<Arc<Option<V>>> {
+        let shared = self.inner.shared.as_ref()?;
+        let key = shared.layout.key(self.function.name(), &self.name);
+        let before = self.sample();
+        let read = shared.read(&key, &self.remote_tags(shared)).await.ok()?;
+        if let Some(Found::Value(envelope)) = read.bytes.as_deref().map(envelope::decode)
+            && let Some(Reached::Fresh(value)) =
+                self.judge(&envelope, read.stand(&envelope.tags), &before)
+        {
+            return Some(value);
+        }
+        self.glanced = Some((before, read));
+        None
+    }
+
     pub(crate) async fn run<V, E, F>(
-        self,
+        mut self,
         sender: watch::Sender<Option<Landed<V, E>>>,
         load: F,
         outer: Option<Arc<Chain>>,
@@ -77,12 +101,14 @@ impl Course {
         E: Send + Sync + 'static,
         F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
     {
-        let key = self.inner.shared.as_ref();
-        let key = key.map(|s| s.layout.key(self.function.name(), &self.ticket.name));
-        let key = key.unwrap_or_default();
-        let reached = match &self.inner.shared {
-            Some(shared) => self.reach(shared, &key).await,
-            None => Reached::Alone,
+        let inner = Arc::clone(&self.inner);
+        let (key, reached) = match &inner.shared {
+            Some(shared) => {
+                let key = shared.layout.key(self.function.name(), &self.name);
+                let reached = self.reach(shared, &key).await;
+                (key, reached)
+            }
+            None => (String::new(), Reached::Alone),
         };
         let (held, landed) = match reached {
             Reached::Fresh(value) => {
@@ -103,7 +129,7 @@ impl Course {
         let own_tags = self.own_tags(&before);
         let call = Call {
             meters: self.function.meters(),
-            name: self.ticket.name.clone(),
+            name: self.name.clone(),
             outer,
             limit: self.interruptible.then_some(self.function.policy.timeout),
         };
@@ -121,20 +147,26 @@ impl Course {
     }
 
     /// Asks Redis until there is a value, a lease, or no use in asking.
-    async fn reach<V: Value>(&self, shared: &Shared, key: &str) -> Reached<V> {
+    async fn reach<V: Value>(&mut self, shared: &Shared, key: &str) -> Reached<V> {
         let tags = self.remote_tags(shared);
         let give_up = Instant::now() + self.function.policy.lease();
         let mut watch = None;
         loop {
-            let before = self.sample();
-            let Ok(read) = shared.read(key, &tags).await else { return Reached::Alone };
-            let bytes = read.bytes.unwrap_or_default();
-            let outdated = match envelope::decode(&bytes) {
+            let (before, read) = match self.glanced.take() {
+                Some(glanced) => glanced,
+                None => {
+                    let before = self.sample();
+                    let Ok(read) = shared.read(key, &tags).await else { return Reached::Alone };
+                    (before, read)
+                }
+            };
+            let bytes = read.bytes.as_deref().unwrap_or_default();
+            let outdated = match envelope::decode(bytes) {
                 Found::Lease => {
                     // Woken by the push that its holder's commit causes. The first time, look again:
                     // the push may have come before anyone listened.
                     match &watch {
-                        None => watch = Some(self.inner.flights.watch(&self.ticket.name)),
+                        None => watch = Some(self.inner.flights.watch(&self.name)),
                         Some(watch) => {
                             let look = give_up.min(Instant::now() + LOOK_AGAIN);
                             let woken = timeout_at(look, watch.woken()).await.is_ok();
@@ -146,9 +178,7 @@ impl Course {
                     continue;
                 }
                 Found::Value(envelope) => {
-                    let stand = envelope.tags.len() == read.tags.len()
-                        && envelope.tags.iter().zip(&read.tags).all(|(a, b)| Some(*a) == *b);
-                    match self.judge(&envelope, stand, &before) {
+                    match self.judge(&envelope, read.stand(&envelope.tags), &before) {
                         Some(reached) => return reached,
                         None => envelope.header.to_vec(),
                     }
@@ -157,7 +187,7 @@ impl Course {
                     if !bytes.is_empty() {
                         self.function.meters().undecodable.increment(1);
                     }
-                    bytes.get(..HEADER).unwrap_or(&bytes).to_vec()
+                    bytes.get(..HEADER).unwrap_or(bytes).to_vec()
                 }
             };
             let policy = &self.function.policy;
@@ -291,12 +321,12 @@ impl Course {
             value: Arc::clone(value) as Arc<_>,
             fresh_until,
             served_until: on_own_clock(times.served_until),
-            refresh_at,
+            refresh_at: AtomicU64::new(refresh_at),
             period: memory.period(),
             tags: self.tags.iter().cloned().zip(tags.iter().copied()).collect(),
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
         };
-        if !memory.put(self.ticket.name.clone(), entry, before.key) {
+        if !memory.put(self.name.clone(), entry, before.key) {
             self.function.meters().voided.increment(1);
         }
         self.inner.meter_memory();
@@ -304,13 +334,12 @@ impl Course {
 
     /// After a failed call: gives back what was held, and lets what is stale be served in peace.
     async fn give_up(&self, key: &str, held: Option<Held>) {
-        let name = &self.ticket.name;
+        let name = &self.name;
         let borrowed = Borrowed { function: name.function, text: &name.text };
-        let before = self.inner.memory.before(borrowed);
-        if let Some(mut entry) = self.inner.memory.get(borrowed) {
+        if let Some(entry) = self.inner.memory.get(borrowed) {
             let pause = u64::try_from(RETRY.as_millis()).unwrap_or(u64::MAX);
-            entry.refresh_at = self.inner.now().saturating_add(pause);
-            self.inner.memory.put(name.clone(), entry, before);
+            let later = self.inner.now().saturating_add(pause);
+            entry.refresh_at.store(later, Ordering::Relaxed);
         }
         if let (Some(held), Some(shared)) = (held, &self.inner.shared) {
             if self.anew && envelope::decode(&held.header) != Found::Lease {
@@ -321,7 +350,7 @@ impl Course {
     }
 
     fn sample(&self) -> Sampled {
-        let name = &self.ticket.name;
+        let name = &self.name;
         let before = |function, text| self.inner.memory.before(Borrowed { function, text });
         Sampled {
             key: before(name.function, &name.text),

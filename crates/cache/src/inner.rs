@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::cache::{Invalidated, Loaded, Value};
+use crate::clock::Clock;
 use crate::course::Course;
 use crate::error::LoadError;
 use crate::flight::{Flights, Place, Waiting, landed};
@@ -30,7 +31,7 @@ pub(crate) struct Inner {
     pub(crate) alone_ttl: Duration,
     memory_bytes: Gauge,
     layout: Option<Layout>,
-    born: Instant,
+    clock: Clock,
     closed: AtomicBool,
     tasks: Mutex<Vec<AbortHandle>>,
 }
@@ -49,6 +50,7 @@ impl Inner {
         alone_ttl: Duration,
         redis: Option<(Layout, LinkOptions)>,
         memory_bytes: Gauge,
+        clock: Clock,
     ) -> Arc<Self> {
         Arc::new_cyclic(|inner: &std::sync::Weak<Self>| {
             let (layout, shared) = match redis {
@@ -66,7 +68,7 @@ impl Inner {
                 alone_ttl,
                 memory_bytes,
                 layout,
-                born: Instant::now(),
+                clock,
                 closed: AtomicBool::new(false),
                 tasks: Mutex::default(),
             }
@@ -75,7 +77,7 @@ impl Inner {
 
     /// Milliseconds on the cache's own clock.
     pub(crate) fn now(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.clock.now_ms()
     }
 
     pub(crate) fn meter_memory(&self) {
@@ -114,7 +116,7 @@ impl Inner {
 
     fn judge(&self, function: &Function, entry: &Entry) -> Verdict {
         let now = self.now();
-        let refresh = now >= entry.refresh_at;
+        let refresh = now >= entry.refresh_at.load(Ordering::Relaxed);
         if entry.period == self.memory.period() {
             return match entry {
                 entry if now >= entry.served_until || !self.memory.tags_stand(entry) => {
@@ -132,6 +134,25 @@ impl Inner {
             Verdict::Stale { refresh: true }
         } else {
             Verdict::Dead
+        }
+    }
+
+    fn course(
+        self: &Arc<Self>,
+        function: &'static Function,
+        name: &Name,
+        tags: &Arc<[Box<str>]>,
+        interruptible: bool,
+    ) -> Course {
+        Course {
+            inner: Arc::clone(self),
+            function,
+            name: name.clone(),
+            ticket: None,
+            tags: Arc::clone(tags),
+            interruptible,
+            anew: false,
+            glanced: None,
         }
     }
 
@@ -155,14 +176,21 @@ impl Inner {
             return loaded.map(|l| l.value).map_err(|error| LoadError::Failed(Arc::new(error)));
         }
         let tags: Arc<[Box<str>]> = names(tags());
+        let mut course = self.course(function, name, &tags, interruptible);
+        if !self.flights.is_under_way(name)
+            && let Some(value) = course.glance::<V>().await
+        {
+            function.meters().answered(Outcome::Redis, start.elapsed());
+            trace::note(function.name(), Outcome::Redis);
+            return Ok(Option::clone(&value));
+        }
         let waiting = match self.flights.place(name, &tags, false) {
             Place::Waits(waiting) => {
                 function.meters().coalesced.increment(1);
                 waiting
             }
             Place::Leads(ticket, sender, waiting) => {
-                let inner = Arc::clone(self);
-                let course = Course { inner, function, ticket, tags, interruptible, anew: false };
+                course.ticket = Some(ticket);
                 tokio::spawn(course.run(sender, load(), origin::chain()));
                 waiting
             }
@@ -196,8 +224,8 @@ impl Inner {
         let Place::Leads(ticket, sender, waiting) = self.flights.place(name, &tags, anew) else {
             return None;
         };
-        let inner = Arc::clone(self);
-        let course = Course { inner, function, ticket, tags, interruptible, anew };
+        let mut course = self.course(function, name, &tags, interruptible);
+        (course.ticket, course.anew) = (Some(ticket), anew);
         tokio::spawn(course.run(sender, load(), origin::chain()));
         Some(waiting)
     }
@@ -224,7 +252,7 @@ impl Inner {
 }
 
 fn names(tags: Vec<Tag>) -> Arc<[Box<str>]> {
-    tags.into_iter().take(255).map(|tag| tag.stored().into_boxed_str()).collect()
+    tags.into_iter().take(255).map(|tag| tag.stored().as_str().into()).collect()
 }
 
 impl Listener for Inner {

@@ -61,6 +61,7 @@
 
 mod builder;
 mod cache;
+mod clock;
 mod course;
 mod envelope;
 mod error;

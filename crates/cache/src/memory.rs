@@ -46,13 +46,12 @@ impl Equivalent<Name> for Borrowed<'_> {
 }
 
 /// A value of this level. Times are in ms on the cache's own clock.
-#[derive(Clone)]
 pub(crate) struct Entry {
     /// `Option<V>` of the function's `V`.
     pub(crate) value: Arc<dyn Any + Send + Sync>,
     pub(crate) fresh_until: u64,
     pub(crate) served_until: u64,
-    pub(crate) refresh_at: u64,
+    pub(crate) refresh_at: AtomicU64,
     /// Which period of trust it was stored in: a lost connection to Redis ends one.
     pub(crate) period: u64,
     pub(crate) tags: Arc<[(Box<str>, Version)]>,
@@ -61,7 +60,7 @@ pub(crate) struct Entry {
 
 #[derive(Clone)]
 enum Kept {
-    Value(Entry),
+    Value(Arc<Entry>),
     Tag { version: Version, period: u64 },
 }
 
@@ -121,7 +120,7 @@ impl Memory {
         Self { store, hasher, slots, period, distrusted_at }
     }
 
-    pub(crate) fn get(&self, name: Borrowed<'_>) -> Option<Entry> {
+    pub(crate) fn get(&self, name: Borrowed<'_>) -> Option<Arc<Entry>> {
         match self.store.as_ref()?.get(&name)? {
             Kept::Value(entry) => Some(entry),
             Kept::Tag { .. } => None,
@@ -169,7 +168,7 @@ impl Memory {
 
     /// Stores a value unless its key was invalidated, or trust was lost, since `before`.
     pub(crate) fn put(&self, name: Name, entry: Entry, before: Before) -> bool {
-        self.put_kept(name, Kept::Value(entry), before)
+        self.put_kept(name, Kept::Value(Arc::new(entry)), before)
     }
 
     pub(crate) fn put_tag(&self, tag: &str, version: Version, before: Before) -> bool {
@@ -235,7 +234,7 @@ mod tests {
             value: Arc::new(Some(1_u8)),
             fresh_until: 10,
             served_until: 10,
-            refresh_at: u64::MAX,
+            refresh_at: AtomicU64::new(u64::MAX),
             period: memory.period(),
             tags: [(Box::from("t"), *b"version1")].into(),
             bytes: 1000,

@@ -32,7 +32,7 @@ struct State {
 
 impl State {
     async fn new() -> Self {
-        let cache = Cache::builder("test").build().await.unwrap();
+        let cache = Cache::builder("test").tokio_clock().build().await.unwrap();
         Self { cache, calls: Arc::default() }
     }
 
@@ -247,7 +247,7 @@ async fn hurried(state: &State) -> Result<usize, Failure> {
 
 #[tokio::test(start_paused = true)]
 async fn calls_beyond_the_bound_wait_for_their_turn() {
-    let cache = Cache::builder("test").concurrent_calls(2).build().await.unwrap();
+    let cache = Cache::builder("test").tokio_clock().concurrent_calls(2).build().await.unwrap();
     let state = State { cache, calls: Arc::default() };
     for id in 0..2 {
         let state = state.clone();

@@ -63,6 +63,13 @@ pub(crate) struct Read {
     pub(crate) tags: Vec<Option<Version>>,
 }
 
+impl Read {
+    /// Whether the tags stand as they stood when the value was fetched.
+    pub(crate) fn stand(&self, then: &[Version]) -> bool {
+        then.len() == self.tags.len() && then.iter().zip(&self.tags).all(|(a, b)| Some(*a) == *b)
+    }
+}
+
 /// A lease taken, with the versions of the tags at that moment.
 pub(crate) struct Lease {
     pub(crate) header: [u8; HEADER],

@@ -1,0 +1,10 @@
+#![allow(unused)]
+
+use pinchpoint_cache::{Cache, cached};
+
+#[cached(cache = cache, key = "x", ttl = 5)]
+async fn f(cache: &Cache, list: &mut Vec<u8>) -> Option<u8> {
+    list.pop()
+}
+
+fn main() {}
