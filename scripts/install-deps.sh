@@ -60,6 +60,7 @@ look() {
     case $wanted in
     test)
         command -v redis-server >/dev/null || need "Redis, for the tests of the cache" redis-server
+        command -v promtool >/dev/null || need "Prometheus, for the tests of the dashboard" prometheus
         command -v openssl >/dev/null || need "openssl, for the tests of TLS" openssl
         has_pgbouncer || need "PgBouncer, for the tests of the matrix" pgbouncer
         has_venv || need "Python 3.10 or newer with venv, for the applications of the matrix" python3-venv

@@ -17,6 +17,7 @@ mod layers;
 mod matrix;
 mod pgbouncer;
 mod processes;
+mod prometheus;
 mod readme;
 mod reference;
 mod requests;

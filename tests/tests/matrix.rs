@@ -425,6 +425,47 @@ fn an_external_server_gets_the_blog_and_loses_nothing() {
 }
 
 #[test]
+fn the_experiment_that_ships_inside_drives_an_application_by_its_url() {
+    let database = crate::server::Server::start(&[]);
+    let server = crate::http::serve(crate::http::Manner::Answer);
+    let directory = tempfile::tempdir().expect("a directory");
+    let out = directory.path().join("result").display().to_string();
+    let url = format!("django={}", server.url);
+    let run = pinchpoint(&[
+        "run",
+        "frameworks",
+        "--quick",
+        "--duration",
+        "500ms",
+        "--warmup",
+        "200ms",
+        "--only",
+        "app=django",
+        "--only",
+        "users=2",
+        "--only",
+        "connection=direct",
+        "--url",
+        &url,
+        "--dsn",
+        &database.dsn,
+        "--out",
+        &out,
+    ]);
+    let result = result(Path::new(&out));
+    // It is asked, and answers something else than the blog.
+    let trial = &result.variants[0].trials[0];
+    assert!(trial.failed > 0, "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(result.variants.len(), 1);
+    for (wrong, why) in
+        [("flask=ftp://x", "is not of the form"), ("flusk=http://x", "did you mean")]
+    {
+        let run = pinchpoint(&["run", "frameworks", "--url", wrong]);
+        assert!(run.stderr.contains(why), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn an_application_that_somebody_else_runs_is_loaded_where_it_is() {
     let server = crate::http::serve(crate::http::Manner::Answer);
     let directory = tempfile::tempdir().expect("a directory");

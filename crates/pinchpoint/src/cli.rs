@@ -126,6 +126,16 @@ pub(crate) struct MatrixArgs {
     #[arg(long, value_name = "FACTOR=LEVEL,…")]
     pub(crate) only: Vec<String>,
 
+    /// Where an application answers that somebody else runs, in a container for example; with
+    /// @pgbouncer, the one behind a pooler. May be given several times.
+    #[arg(long = "url", value_name = "APP[@pgbouncer]=URL")]
+    pub(crate) urls: Vec<String>,
+
+    /// One of the experiment's ways to be run, such as k6's `quick` (10 users, 2 min) and `load` (100
+    /// users, 10 min) of `cache`: their cases, times and limits.
+    #[arg(long, value_name = "NAME", conflicts_with = "quick")]
+    pub(crate) profile: Option<String>,
+
     /// A first impression, one trial of 3 s for each case.
     #[arg(long)]
     pub(crate) quick: bool,

@@ -27,7 +27,7 @@ pub use duration::{DurationError, parse_duration};
 pub use experiment::{Experiment, LoadPlan, Pace, PostgresPlan, Stage, Transport, WarmUp};
 pub use matrix::{
     AppPlan, Case, CheckPlan, DatasetPlan, HttpPlan, Matrix, ParameterPlan, PoolerPlan, Profile,
-    RedisPlan, RequestPlan, Step, Via, Waterfall,
+    RedisPlan, RequestPlan, RunPlan, Step, Via, Waterfall,
 };
 pub use matrix_overrides::{MatrixOverrideError, MatrixOverrides};
 pub use overrides::{OverrideError, Overrides, WarmUpChoice};

@@ -33,8 +33,25 @@ pub struct Matrix {
     pub waterfalls: Vec<Waterfall>,
     /// Limits that figures of every case must keep.
     pub thresholds: Vec<String>,
+    /// Ways to run it under a name, for `--profile`.
+    pub runs: Vec<RunPlan>,
     /// The text that this was read from.
     pub source: String,
+}
+
+/// A way to run a matrix: some of its cases, for another time, held against limits of its own.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunPlan {
+    /// What `--profile` takes.
+    pub name: String,
+    /// `factor=level,level`, as for `--only`.
+    pub only: Vec<String>,
+    /// Measured time of a trial; absent for the file's.
+    pub duration: Option<Duration>,
+    /// Trials of each case; absent for the file's.
+    pub trials: Option<u32>,
+    /// Limits beside those of the file.
+    pub thresholds: Vec<String>,
 }
 
 /// How an application reaches the database.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::key::nearest;
 use crate::read::bounds::{LONGEST, MOST_TRIALS, SHORTEST, TARGETS};
-use crate::{Case, Matrix, Pace, Via, WarmUp, WarmUpChoice};
+use crate::{Case, Matrix, Pace, RunPlan, Via, WarmUp, WarmUpChoice};
 
 /// What the command line says instead of a matrix's file; what is absent stays as the file has it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,6 +21,10 @@ pub struct MatrixOverrides {
     pub seed: Option<u64>,
     /// `factor=level,level`: cases that do not match are left out.
     pub only: Vec<String>,
+    /// `app=URL`, `app@pgbouncer=URL`: where an application answers that somebody else runs.
+    pub urls: Vec<String>,
+    /// The name of one of the matrix's runs; what else is said here goes before it.
+    pub profile: Option<String>,
     /// A first impression: one trial of three seconds.
     pub quick: bool,
 }
@@ -49,6 +53,19 @@ pub enum MatrixOverrideError {
         /// The level that was probably meant.
         nearest: Option<String>,
         /// The levels that there are.
+        known: Vec<String>,
+    },
+    /// A URL that cannot be read.
+    #[error("--url {0:?} is not of the form app=http://… or app@pgbouncer=http://…")]
+    Url(String),
+    /// A run that there is not.
+    #[error("the experiment has no profile {name:?}; {}", hint(nearest.as_deref(), known))]
+    Profile {
+        /// The name given.
+        name: String,
+        /// The name that was probably meant.
+        nearest: Option<String>,
+        /// The names that there are.
         known: Vec<String>,
     },
     /// Nothing is left.
@@ -81,17 +98,69 @@ impl Matrix {
             self.load.trials = 1;
             self.load.duration = Duration::from_secs(3);
         }
+        let run = self.run_of(overrides.profile.as_deref())?;
+        self.load.duration = run.duration.unwrap_or(self.load.duration);
+        self.load.trials = run.trials.unwrap_or(self.load.trials);
+        self.thresholds.extend(run.thresholds);
         self.set_load(overrides)?;
-        for filter in &overrides.only {
+        for filter in run.only.iter().chain(&overrides.only) {
             let (factor, levels) =
                 filter.split_once('=').ok_or_else(|| MatrixOverrideError::Form(filter.clone()))?;
             let levels: Vec<&str> = levels.split(',').map(str::trim).collect();
             self.choose(factor.trim(), &levels)?;
         }
+        for url in &overrides.urls {
+            self.set_url(url)?;
+        }
         if self.cases().is_empty() {
             return Err(MatrixOverrideError::Nothing);
         }
         Ok(self)
+    }
+
+    /// An application that somebody else runs: nothing of it is prepared or started.
+    fn set_url(&mut self, text: &str) -> Result<(), MatrixOverrideError> {
+        let malformed = || MatrixOverrideError::Url(text.to_owned());
+        let (place, url) = text.split_once('=').ok_or_else(malformed)?;
+        let (name, via) = match place.split_once('@') {
+            Some((name, via)) => (name, Via::of(via).ok_or_else(malformed)?),
+            None => (place, Via::Direct),
+        };
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Err(malformed());
+        }
+        let names: Vec<String> = self.apps.iter().map(|app| app.name.clone()).collect();
+        known("app", &[name], &names)?;
+        for app in self.apps.iter_mut().filter(|app| app.name == name) {
+            match via {
+                Via::Direct => app.url = Some(url.to_owned()),
+                Via::PgBouncer => app.pooled_url = Some(url.to_owned()),
+            }
+            let elsewhere = |via: &Via| match via {
+                Via::Direct => app.url.is_some(),
+                Via::PgBouncer => app.pooled_url.is_some(),
+            };
+            if self.connections.iter().all(elsewhere) {
+                (app.requirements, app.directory) = (None, None);
+                app.command.clear();
+            }
+        }
+        // Its steps would have to be started.
+        self.waterfalls.retain(|waterfall| waterfall.app != name);
+        Ok(())
+    }
+
+    fn run_of(&self, name: Option<&str>) -> Result<RunPlan, MatrixOverrideError> {
+        let Some(name) = name else { return Ok(RunPlan::default()) };
+        let known = || self.runs.iter().map(|run| run.name.clone());
+        self.runs.iter().find(|run| run.name == name).cloned().ok_or_else(|| {
+            MatrixOverrideError::Profile {
+                name: name.to_owned(),
+                nearest: nearest(name, self.runs.iter().map(|run| run.name.as_str()))
+                    .map(str::to_owned),
+                known: known().collect(),
+            }
+        })
     }
 
     fn set_load(&mut self, overrides: &MatrixOverrides) -> Result<(), MatrixOverrideError> {

@@ -100,6 +100,29 @@ fn cases(overrides: &MatrixOverrides) -> Vec<String> {
     matrix.cases().into_iter().map(|c| c.name).collect()
 }
 
+#[test]
+fn the_cache_has_the_profiles_of_k6() {
+    let built_in = BuiltIn::find("cache").unwrap();
+    let Ok(Plan::Matrix(matrix)) = read_plan("cache.toml", built_in.text) else {
+        panic!("no matrix")
+    };
+    let load = MatrixOverrides { profile: Some("load".into()), ..MatrixOverrides::default() };
+    let load = matrix.clone().with(&load).unwrap();
+    let names: Vec<String> = load.cases().into_iter().map(|case| case.name).collect();
+    assert_eq!(names, ["warm-direct-100"]);
+    assert_eq!(load.load.duration.as_secs(), 600);
+    assert_eq!(load.thresholds.len(), 3);
+    let shorter = MatrixOverrides {
+        profile: Some("quick".into()),
+        duration: Some(std::time::Duration::from_secs(5)),
+        ..MatrixOverrides::default()
+    };
+    assert_eq!(matrix.clone().with(&shorter).unwrap().load.duration.as_secs(), 5);
+    let unknown = MatrixOverrides { profile: Some("lode".into()), ..MatrixOverrides::default() };
+    let error = matrix.with(&unknown).unwrap_err().to_string();
+    assert_eq!(error, "the experiment has no profile \"lode\"; did you mean \"load\"?");
+}
+
 fn only(filters: &[&str]) -> MatrixOverrides {
     let only = filters.iter().map(|f| (*f).to_owned()).collect();
     MatrixOverrides { only, ..MatrixOverrides::default() }

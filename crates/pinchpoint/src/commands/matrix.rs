@@ -53,6 +53,8 @@ fn overrides(args: &RunArgs) -> Result<MatrixOverrides, Failure> {
         poisson: args.arrivals.map(|a| a == Arrivals::Poisson),
         seed: args.seed,
         only: args.matrix.only.clone(),
+        urls: args.matrix.urls.clone(),
+        profile: args.matrix.profile.clone(),
         quick: args.matrix.quick,
     })
 }

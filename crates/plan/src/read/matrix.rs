@@ -8,6 +8,7 @@ mod pairs;
 mod pgbouncer;
 mod redis;
 mod request;
+mod run;
 mod waterfall;
 
 use toml::de::DeTable;
@@ -36,11 +37,12 @@ pub(crate) static SECTION: Section = Section {
         &APP,
         &WATERFALL,
         &THRESHOLDS,
+        &RUN,
     ],
 };
 
 /// The sections that only a matrix has, in the order of the reference page.
-pub(crate) static SECTIONS: [&Section; 13] = [
+pub(crate) static SECTIONS: [&Section; 14] = [
     &SECTION,
     &pgbouncer::SECTION,
     &redis::SECTION,
@@ -54,6 +56,7 @@ pub(crate) static SECTIONS: [&Section; 13] = [
     &app::PROFILE,
     &waterfall::SECTION,
     &waterfall::STEP,
+    &run::SECTION,
 ];
 
 static PGBOUNCER: Key = Key {
@@ -112,6 +115,13 @@ static THRESHOLDS: Key = Key {
            A missed one ends the run with exit code 99.",
 };
 
+static RUN: Key = Key {
+    name: "run",
+    kind: Kind::Other("array of tables `[[run]]`"),
+    default: Fallback::Note("none"),
+    help: "Ways to run it under a name, each written `[[run]]`.",
+};
+
 /// Whether a tree is that of a matrix.
 pub(crate) fn is_matrix(tree: &DeTable<'_>) -> bool {
     tree.contains_key("matrix") || tree.contains_key("app")
@@ -156,6 +166,7 @@ pub(crate) fn read(sink: &Sink, tree: &DeTable<'_>, text: &str) -> Option<Matrix
     let levels = open(&MATRIX, &levels::SECTION).and_then(|f| levels::read(&f, &apps));
     let waterfalls = waterfall::read_all(&fields, &WATERFALL, &apps);
     let thresholds = fields.get(&THRESHOLDS).map(|v| pairs::thresholds(sink, v));
+    let runs = run::read_all(&fields, &RUN);
     let levels = levels?;
     Some(Matrix {
         name: name?,
@@ -172,6 +183,7 @@ pub(crate) fn read(sink: &Sink, tree: &DeTable<'_>, text: &str) -> Option<Matrix
         users: levels.users,
         waterfalls,
         thresholds: thresholds.unwrap_or_default(),
+        runs,
         source: text.to_owned(),
     })
 }
