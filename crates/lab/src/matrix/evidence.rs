@@ -19,6 +19,30 @@ const OF_REQUESTS: &str = "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_s
                            WHERE query ~* '\\m(posts|comments|users)\\M' \
                            AND query ~* '^\\s*(select|with)'";
 
+/// How long an application may take to be done with requests whose users have left.
+const DRAINED_WITHIN: Duration = Duration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// Sessions so far, and those at work now.
+const AT_WORK: &str = "SELECT d.sessions, (SELECT count(*) FROM pg_stat_activity \
+                       WHERE backend_type = 'client backend' AND state <> 'idle' \
+                       AND pid <> pg_backend_pid()) \
+                       FROM pg_stat_database d WHERE d.datname = current_database()";
+
+/// Waits until nobody works any more: a slow application goes on with requests that the load before
+/// has given up, and their statements are not those of this pass.
+async fn drained(admin: &mut Connection) {
+    let until = tokio::time::Instant::now() + DRAINED_WITHIN;
+    let (mut last, mut still) = (None, 0);
+    while still < 2 && tokio::time::Instant::now() < until {
+        let Ok(rows) = admin.query(AT_WORK).await else { return };
+        let now = rows.into_iter().next();
+        let idle = now.as_ref().is_some_and(|row| row.get(1) == Some(&Some("0".to_owned())));
+        still = if idle && now == last { still + 1 } else { 0 };
+        last = now;
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
 /// Counts the statements of a short load beside the timed one: counting costs, so it is off there.
 /// `None` where statements cannot be counted.
 pub(crate) async fn count(
@@ -30,6 +54,7 @@ pub(crate) async fn count(
     if !bench.counts_statements {
         return Ok(None);
     }
+    drained(&mut bench.admin).await;
     track(&mut bench.admin, "all").await?;
     let counted = pass(bench, spec, users).await;
     track(&mut bench.admin, "none").await?;
