@@ -66,8 +66,7 @@ pub fn predict(
         lever: name.to_owned(),
         range_per_s: [range.lo, range.hi],
         basis: model.basis.join("; "),
-        measured_per_s: None,
-        held: None,
+        ..Prediction::default()
     })
 }
 

@@ -198,6 +198,7 @@ impl Sample {
             intervals: vec![],
             http: None,
             stack: None,
+            observation: None,
             thresholds: vec![],
         }
     }
@@ -281,7 +282,6 @@ pub(crate) fn prediction(lo: f64, hi: f64) -> Prediction {
         lever: "pool".to_owned(),
         range_per_s: [lo, hi],
         basis: String::new(),
-        measured_per_s: None,
-        held: None,
+        ..Prediction::default()
     }
 }

@@ -62,8 +62,7 @@ fn named(rule: &Rule, winner: &Candidate, second: Option<&(&Rule, &Candidate)>) 
         confidence: 0.5 + 0.4 * lead - doubts,
         evidence: winner.evidence.clone(),
         against,
-        elimination: vec![],
-        arithmetic: None,
+        ..Verdict::default()
     }
 }
 
@@ -72,7 +71,7 @@ fn nothing_limits(reading: &Reading) -> Verdict {
     let target = significant(reading.target_per_s.unwrap_or(0.0), 3);
     let mut evidence = vec![format!("the target of {target} rows/s was met")];
     evidence.extend(reading.idle_cpu());
-    Verdict { bottleneck: "none".to_owned(), confidence: 0.9, evidence, ..empty() }
+    Verdict { bottleneck: "none".to_owned(), confidence: 0.9, evidence, ..Verdict::default() }
 }
 
 /// No single cause stands out.
@@ -89,19 +88,7 @@ fn balanced(reading: &Reading) -> Verdict {
         confidence: 0.5,
         evidence: evidence.into_iter().collect(),
         against: vec!["no single cause stands out".to_owned()],
-        ..empty()
-    }
-}
-
-fn empty() -> Verdict {
-    Verdict {
-        bottleneck: String::new(),
-        share: 0.0,
-        confidence: 0.0,
-        evidence: vec![],
-        against: vec![],
-        elimination: vec![],
-        arithmetic: None,
+        ..Verdict::default()
     }
 }
 

@@ -117,6 +117,7 @@ pub(crate) fn blank_trial(number: u32, factors: Factors, pace: measure::Pace) ->
         intervals: Vec::new(),
         http: None,
         stack: None,
+        observation: None,
         thresholds: Vec::new(),
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! Nothing here opens a file, reads a clock or starts a process: values in, values out.
 
+mod counter;
 mod event;
 mod exit;
 mod factor;
 mod http;
 mod latency;
 mod metric;
+mod observation;
 mod outcome;
 mod phase;
 mod quantity;
@@ -17,13 +19,19 @@ mod table;
 mod threshold;
 mod trial;
 mod verdict;
+mod wait;
 
+pub use counter::{COUNTERS, Counter};
 pub use event::{Event, RungPlan, Sink, Stage};
 pub use exit::ExitCode;
 pub use factor::{Factors, factor_text, factor_u64};
 pub use http::{Census, CheckFigures, Endpoint, HttpFigures, Second, ThresholdOutcome};
 pub use latency::Latency;
 pub use metric::{Direction, INTERVAL_METRICS, Metric, MetricValue, TRIAL_METRICS, Unit};
+pub use observation::{
+    BackendCpu, Blocker, HostFigures, Missing, Observation, SessionSamples, SlowFigures,
+    StatementFigures, WaitFigures,
+};
 pub use outcome::{Cause, Outcome};
 pub use phase::{PHASES, Phase};
 pub use quantity::{Quantity, group_thousands, human_duration, significant};
@@ -35,4 +43,5 @@ pub use stack::{EvidenceFigures, PoolerFigures, ProcessFigures, SessionFigures, 
 pub use table::{Choice, Column, Generator, Method, SqlType, Table};
 pub use threshold::{Threshold, ThresholdError};
 pub use trial::{Crash, Gate, Interval, Ledger, Pace, PerRow, Trial, TrialStatus, WarmUp};
-pub use verdict::{Elimination, Prediction, Verdict};
+pub use verdict::{BudgetLine, BudgetSource, Elimination, Judgement, Prediction, Suspect, Verdict};
+pub use wait::{WAIT_CLASSES, WaitClass};

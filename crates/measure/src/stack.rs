@@ -40,6 +40,9 @@ pub struct ProcessFigures {
     pub cpu_s: Option<f64>,
     /// Microseconds of CPU for each successful operation.
     pub cpu_us_per_op: Option<f64>,
+    /// Seconds that its threads were ready to run and waited for a CPU, all together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_delay_s: Option<f64>,
     /// CPUs that it may use; absent without a limit.
     pub cpus: Option<f64>,
     /// Share of the scheduler's periods in which the CPU limit held it back (0 to 1).
@@ -48,6 +51,12 @@ pub struct ProcessFigures {
     pub throttled_s: Option<f64>,
     /// Most memory used since it started, in bytes.
     pub memory_peak_bytes: Option<u64>,
+    /// Memory that it may use, in bytes; absent without a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Times that its memory limit stood in the way of an allocation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_pushes: Option<u64>,
     /// Memory resident, in bytes, once a second.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resident_bytes: Vec<u64>,

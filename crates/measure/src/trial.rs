@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Factors, HttpFigures, Latency, Phase, StackFigures, ThresholdOutcome};
+use crate::{Factors, HttpFigures, Latency, Observation, Phase, StackFigures, ThresholdOutcome};
 
 /// One measured run of one variant, after its warm-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,6 +79,9 @@ pub struct Trial {
     /// What was seen of the processes under test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack: Option<StackFigures>,
+    /// What was seen around the load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observation: Option<Observation>,
     /// Limits that figures were held against.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<ThresholdOutcome>,

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What limited a variant, with the evidence for and against.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// A stable name: `connection-setup`, `serial-round-trips`, `wal-flush`, ….
     pub bottleneck: String,
@@ -19,6 +19,69 @@ pub struct Verdict {
     /// The estimate held against the measurement: `1000 / 15 ms ≈ 66/s, measured 70/s`.
     #[serde(default)]
     pub arithmetic: Option<String>,
+    /// Factor by which throughput could rise if the bottleneck were gone, lowest and highest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gain: Option<[f64; 2]>,
+    /// The cause that comes closest behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner_up: Option<Suspect>,
+    /// What most of an operation's time goes to; not always what limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub where_time_goes: Option<Suspect>,
+    /// An operation's time, from its intended start to its acknowledgement, line by line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budget: Vec<BudgetLine>,
+    /// The budget's sum divided by the mean response time: 1 when all is explained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closure: Option<f64>,
+    /// What to do about it, the cheapest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advice: Vec<String>,
+    /// What the slowest operations waited for, in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow: Option<String>,
+    /// Set when a check failed that no verdict survives: why nothing can be concluded. The
+    /// bottleneck is `inconclusive` then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inconclusive: Option<String>,
+}
+
+/// A cause, and how much it matters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Suspect {
+    /// Its stable name.
+    pub bottleneck: String,
+    /// Share of an operation's time that it takes (0 to 1).
+    pub share: f64,
+    /// Factor by which throughput could rise at most if it were gone.
+    pub gain: f64,
+}
+
+/// One line of an operation's time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BudgetLine {
+    /// `checkout`, `connect`, `server: WAL flush`, `network and driver`, ….
+    pub name: String,
+    /// Mean milliseconds of an operation.
+    pub ms: f64,
+    /// Half the width of its 95 % interval, where it is sampled.
+    pub error_ms: Option<f64>,
+    /// Where the figure comes from.
+    pub source: BudgetSource,
+}
+
+/// Where a line of the budget comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetSource {
+    /// Our clock, around each operation.
+    Clock,
+    /// Sessions sampled on the server: mean sessions ÷ throughput.
+    Samples,
+    /// Differences of counters.
+    Counters,
+    /// What is left when the other lines are taken from a measured whole.
+    Rest,
 }
 
 /// One candidate cause, and whether it is one.
@@ -33,7 +96,7 @@ pub struct Elimination {
 }
 
 /// The gain expected of the next step, stated before the step is taken.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// The variant that the prediction is made from.
     pub from: String,
@@ -45,6 +108,30 @@ pub struct Prediction {
     pub basis: String,
     /// What came.
     pub measured_per_s: Option<f64>,
-    /// Whether what came lies in the range.
+    /// Whether what came lies in the range; absent while not measured, and when undecided.
     pub held: Option<bool>,
+    /// How it ended; absent while not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judgement: Option<Judgement>,
+    /// Factor by which the range was widened for past misses (1 widens nothing).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub widened: Option<f64>,
+    /// When it was stated, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stated_at: Option<String>,
+    /// SHA-256 of what was stated, before the lever was run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+}
+
+/// What became of a prediction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Judgement {
+    /// What came meets the range.
+    Held,
+    /// It does not.
+    Missed,
+    /// The measurement is too uncertain to tell.
+    Undecided,
 }

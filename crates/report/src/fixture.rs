@@ -59,6 +59,7 @@ pub(crate) fn ladder() -> RunResult {
         basis: "3.69 ms − 3.12 ms of connection set-up".to_owned(),
         measured_per_s: Some(6707.4),
         held: Some(false),
+        ..Prediction::default()
     });
     for trial in &mut variants[8].trials {
         trial.crash = Some(Crash {
@@ -172,6 +173,7 @@ fn connection_setup() -> Verdict {
             },
         ],
         arithmetic: Some("1000 ms ÷ 3.69 ms × 1 = 271/s expected, 271/s measured".to_owned()),
+        ..Verdict::default()
     }
 }
 
@@ -295,6 +297,7 @@ fn trial(index: usize, number: u32, sketch: &Sketch, factors: &Factors) -> Trial
         }],
         http: None,
         stack: None,
+        observation: None,
         thresholds: Vec::new(),
     }
 }

@@ -43,9 +43,7 @@ fn verdict(bottleneck: &str, share: f64, confidence: f64, evidence: Vec<String>)
         share: share.clamp(0.0, 1.0),
         confidence,
         evidence,
-        against: Vec::new(),
-        elimination: Vec::new(),
-        arithmetic: None,
+        ..Verdict::default()
     }
 }
 

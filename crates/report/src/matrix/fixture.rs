@@ -37,6 +37,7 @@ fn stack(mode: &str, requests: u64) -> StackFigures {
         memory_peak_bytes: Some(90 << 20),
         resident_bytes: vec![40 << 20, 60 << 20],
         restarts: 0,
+        ..ProcessFigures::default()
     };
     let totals = [("total_xact_count", 2 * requests), ("total_wait_time", 5_000)];
     StackFigures {
@@ -170,8 +171,7 @@ fn case(app: &str, framework: &str, mode: &str, users: u64, rps: f64, failed: u6
             confidence: 0.9,
             evidence: vec!["postgres used 0.50 of its 0.50 CPUs".to_owned()],
             against: vec!["app used 0.90 of its 1.0 CPUs".to_owned()],
-            elimination: Vec::new(),
-            arithmetic: None,
+            ..Verdict::default()
         }),
         prediction: None,
     }
