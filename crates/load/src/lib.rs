@@ -33,5 +33,6 @@ pub use hlog::{HistogramLog, HistogramLogError, serializer};
 pub use probe::Probe;
 pub use schedule::{Arrivals, Process, Ramp, Schedule};
 pub use session::{Harvest, LoadError, LoadSpec, Rest, Session};
+pub use timer::Timer;
 pub use warm_up::{SLICE, WarmUpPolicy, WarmUpTick, WarmedUp, warm_up};
 pub use zipf::Zipf;

@@ -5,14 +5,16 @@ use std::time::Instant;
 /// Tokio's own sleeps end on the next whole millisecond, which would add up to a millisecond to
 /// every response time of an open load.
 #[derive(Debug)]
-pub(crate) struct Timer {
+pub struct Timer {
     #[cfg(target_os = "linux")]
     fd: Option<tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>>,
 }
 
 impl Timer {
-    /// A timer of the current runtime; on failure it falls back to tokio's sleeps.
-    pub(crate) fn new() -> Self {
+    /// A timer of the current runtime, which must have its I/O and time enabled; on failure it falls
+    /// back to tokio's sleeps.
+    #[expect(clippy::new_without_default, reason = "it needs a runtime around it")]
+    pub fn new() -> Self {
         #[cfg(target_os = "linux")]
         {
             use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
@@ -31,7 +33,7 @@ impl Timer {
     }
 
     /// Sleeps until the instant; returns at once when it has passed.
-    pub(crate) async fn sleep_until(&self, deadline: Instant) {
+    pub async fn sleep_until(&self, deadline: Instant) {
         #[cfg(target_os = "linux")]
         if let Some(fd) = &self.fd
             && linux::sleep_until(fd, deadline).await.is_ok()
