@@ -30,6 +30,7 @@ fn server() -> Postgres {
             .and_then(Search::newest)
             .expect("PostgreSQL"),
         settings: vec![("max_connections".to_owned(), "100".to_owned())],
+        environment: Vec::new(),
         cpus: None,
         memory_bytes: None,
         port: None,

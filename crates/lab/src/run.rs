@@ -129,6 +129,7 @@ impl<'a> Run<'a> {
                     &PostgresOptions {
                         installation: installation.clone(),
                         settings: plan.settings.clone(),
+                        environment: Vec::new(),
                         cpus: plan.cpus,
                         memory_bytes: plan.memory_bytes,
                         port: plan.port,

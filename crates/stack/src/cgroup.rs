@@ -7,6 +7,8 @@ use std::time::Duration;
 use pinchpoint_measure::Limit;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::error::StackError;
+
 /// Length of a CPU quota's period: the kernel's default.
 const PERIOD_US: u64 = 100_000;
 
@@ -20,6 +22,8 @@ pub(crate) struct Limits {
     pub(crate) report: Vec<Limit>,
     /// Groups that we made.
     pub(crate) groups: Vec<PathBuf>,
+    /// Why a CPU limit cannot be set later, where that was asked for.
+    no_knob: Option<String>,
     /// Properties for a systemd scope, where groups cannot be made but a user's manager can.
     scope: Vec<String>,
 }
@@ -48,17 +52,14 @@ impl Asked {
     fn resources(self, name: &str) -> Vec<Resource> {
         let mut resources = Vec::new();
         if let Some(cpus) = self.cpus {
-            let quota = (cpus * PERIOD_US as f64).round().max(1000.0) as u64;
+            let [period, quota, both] = cpu_files(cpus);
             resources.push(Resource {
                 name: format!("{name} cpus"),
                 controller: CONTROLLERS[0],
                 asked: cpus.to_string(),
-                v1: vec![
-                    ("cpu.cfs_period_us", PERIOD_US.to_string()),
-                    ("cpu.cfs_quota_us", quota.to_string()),
-                ],
-                v2: vec![("cpu.max", format!("{quota} {PERIOD_US}"))],
-                scope: format!("CPUQuota={}%", quota * 100 / PERIOD_US),
+                v1: vec![period, quota],
+                v2: vec![both],
+                scope: format!("CPUQuota={:.0}%", (cpus * 100.0).min(1e9)),
             });
         }
         if let Some(bytes) = self.memory_bytes {
@@ -75,6 +76,21 @@ impl Asked {
     }
 }
 
+/// The files of a CPU limit: period and quota of version 1, and both in one of version 2.
+fn cpu_files(cpus: f64) -> [(&'static str, String); 3] {
+    let quota = (cpus * PERIOD_US as f64).round().max(1000.0) as u64;
+    let (v1, v2) = if cpus.is_finite() {
+        (quota.to_string(), quota.to_string())
+    } else {
+        ("-1".into(), "max".into())
+    };
+    [
+        ("cpu.cfs_period_us", PERIOD_US.to_string()),
+        ("cpu.cfs_quota_us", v1),
+        ("cpu.max", format!("{v2} {PERIOD_US}")),
+    ]
+}
+
 impl Limits {
     /// Sets what can be set below `root` (`/sys/fs/cgroup`); what cannot is in the report with its
     /// reason, and is no error.
@@ -83,7 +99,13 @@ impl Limits {
     pub(crate) fn set(process: &str, asked: Asked, root: &Path, name: &str) -> Self {
         let mut limits = Self::default();
         for resource in asked.resources(process) {
-            let outcome = limits.set_one(&resource, root, name).or_else(|reason| {
+            let outcome = limits.set_one(&resource, root, name);
+            if asked.cpus == Some(f64::INFINITY) && resource.controller == CONTROLLERS[0] {
+                // No limit yet, so there is nothing to report; it may become one.
+                limits.no_knob = outcome.err();
+                continue;
+            }
+            let outcome = outcome.or_else(|reason| {
                 if !user_manager_works() {
                     return Err(reason);
                 }
@@ -118,6 +140,24 @@ impl Limits {
                 .map_err(|e| format!("failed to write {}: {e}", path.display()))?;
         }
         Ok(how.to_owned())
+    }
+
+    /// Changes the CPU limit of the groups, while processes run in them; infinity lifts it.
+    pub(crate) fn set_cpus(&self, cpus: f64) -> Result<(), StackError> {
+        let files = cpu_files(cpus);
+        for group in &self.groups {
+            let present: Vec<_> = files.iter().filter(|(f, _)| group.join(f).is_file()).collect();
+            for (file, value) in &present {
+                let path = group.join(file);
+                fs::write(&path, value).map_err(StackError::path("write", &path))?;
+            }
+            if !present.is_empty() {
+                return Ok(());
+            }
+        }
+        let reported = self.report.iter().find(|l| l.name.ends_with("cpus")).map(|l| l.how.clone());
+        let why = self.no_knob.clone().or(reported);
+        Err(StackError::NoCpuLimit { why: why.unwrap_or_else(|| "started without one".to_owned()) })
     }
 
     /// The files through which a process joins the groups.
@@ -273,6 +313,33 @@ mod tests {
         assert!(limits.report.iter().all(|l| l.in_force && l.how == "cgroup v1"));
         let quota = limits.groups[0].join("cpu.cfs_quota_us");
         assert_eq!(fs::read_to_string(quota).unwrap(), "50000");
+    }
+
+    #[test]
+    fn a_limit_changes_while_it_is_in_force_and_may_begin_as_none() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("cpu")).unwrap();
+        fs::write(root.path().join("cpu/cgroup.procs"), "").unwrap();
+        let room = Asked { cpus: Some(f64::INFINITY), memory_bytes: None };
+        let limits = Limits::set("postgres", room, root.path(), "pinchpoint-1-a");
+        assert!(limits.report.is_empty(), "{:?}", limits.report);
+        let quota = || fs::read_to_string(limits.groups[0].join("cpu.cfs_quota_us")).unwrap();
+        assert_eq!(quota(), "-1");
+        limits.set_cpus(0.4).unwrap();
+        assert_eq!(quota(), "40000");
+        limits.set_cpus(f64::INFINITY).unwrap();
+        assert_eq!(quota(), "-1");
+    }
+
+    #[test]
+    fn a_limit_that_cannot_change_says_why() {
+        let root = tempfile::tempdir().unwrap();
+        let room = Asked { cpus: Some(f64::INFINITY), memory_bytes: None };
+        let limits = Limits::set("postgres", room, root.path(), "pinchpoint-1-a");
+        let text = limits.set_cpus(1.0).unwrap_err().to_string();
+        assert!(text.contains("no cpu control group"), "{text}");
+        let text = Limits::default().set_cpus(1.0).unwrap_err().to_string();
+        assert!(text.contains("started without one"), "{text}");
     }
 
     #[test]

@@ -37,6 +37,12 @@ pub enum StackError {
         /// The end of its log.
         log: String,
     },
+    /// The CPU limit of a running process cannot be changed.
+    #[error("the CPU limit cannot be changed while it runs: {why}")]
+    NoCpuLimit {
+        /// What stands in the way.
+        why: String,
+    },
     /// No PgBouncer.
     #[error(
         "no pgbouncer was found in PATH or the usual places; install it (Debian, Ubuntu: apt-get \

@@ -22,7 +22,10 @@ pub struct PostgresOptions {
     pub installation: Installation,
     /// Settings beyond the server's defaults, which are durable.
     pub settings: Vec<(String, String)>,
-    /// CPUs that its processes may use.
+    /// Variables of its environment, beside the few that it needs.
+    pub environment: Vec<(String, String)>,
+    /// CPUs that its processes may use. Infinity limits nothing, and prepares what
+    /// [`Postgres::set_cpus`] needs.
     pub cpus: Option<f64>,
     /// Memory that its processes may use.
     pub memory_bytes: Option<u64>,
@@ -143,6 +146,7 @@ impl Postgres {
         let mut server = self.process.command(&self.options.installation.bin_dir.join("postgres"));
         server.arg("-D").arg(self.data_dir());
         self.process.tidy(&mut server, LOG)?;
+        server.envs(self.options.environment.iter().map(|(name, value)| (name, value)));
         let _ = fs::remove_file(self.data_dir().join("postmaster.pid"));
         self.process.start(server)?;
         loop {
@@ -216,6 +220,12 @@ impl Postgres {
     /// Limits asked for, and whether they are in force.
     pub fn limits(&self) -> Vec<Limit> {
         self.process.report()
+    }
+
+    /// Changes how many CPUs its processes may use, from now on; infinity lifts the limit. Only
+    /// where it was started with [`PostgresOptions::cpus`] and control groups carry that.
+    pub fn set_cpus(&self, cpus: f64) -> Result<(), StackError> {
+        self.process.limits.set_cpus(cpus)
     }
 
     /// The last lines of its log.

@@ -100,6 +100,7 @@ impl Bench {
             &PostgresOptions {
                 installation: installation.clone(),
                 settings,
+                environment: Vec::new(),
                 cpus: matrix.postgres.cpus,
                 memory_bytes: matrix.postgres.memory_bytes,
                 port: matrix.postgres.port,

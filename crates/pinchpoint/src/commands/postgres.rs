@@ -13,6 +13,7 @@ pub(crate) fn run(args: &PostgresArgs) -> Result<ExitCode, Failure> {
     let options = PostgresOptions {
         installation: installation(&args.search)?,
         settings: settings(&args.settings)?,
+        environment: Vec::new(),
         cpus: cpus(args.cpus)?,
         memory_bytes: memory(args.memory.as_deref())?,
         port: args.port,
