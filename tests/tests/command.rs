@@ -39,6 +39,8 @@ fn isolated(mut command: Command) -> Command {
     {
         command.env_remove(variable);
     }
+    // Tests leave the tester's own ledger alone, and do not learn from it.
+    command.env("PINCHPOINT_LEDGER", "off");
     command
 }
 

@@ -16,6 +16,7 @@ mod ladder;
 mod layers;
 mod matrix;
 mod pgbouncer;
+mod predictions;
 mod processes;
 mod prometheus;
 mod readme;

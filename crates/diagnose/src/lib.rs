@@ -14,11 +14,13 @@ mod reading;
 mod rule;
 #[cfg(test)]
 mod sample;
+mod track;
 mod verdict;
 
 pub use case::{CaseLoad, case_gates, case_verdict};
 pub use gate::gates;
-pub use judge::judge;
+pub use judge::{hold_against, judge};
 pub use machine::Machine;
-pub use predict::predict;
+pub use predict::{MODEL, predict};
+pub use track::{Experience, records, track};
 pub use verdict::verdict;

@@ -18,6 +18,10 @@ use target::Target;
 /// and nothing honest can be said.
 type Lever = fn(&mut Model, &Reading, &Target, &Machine) -> Option<()>;
 
+/// The version of the model: raise it when ranges are computed otherwise, so that it learns from its
+/// own misses only.
+pub const MODEL: u32 = 1;
+
 /// A range whose upper end is more than this many times its lower says nothing.
 const TOO_WIDE: f64 = 10.0;
 

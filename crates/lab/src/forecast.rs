@@ -1,9 +1,12 @@
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
-use pinchpoint_diagnose::{Machine, judge, predict, verdict};
-use pinchpoint_measure::{Event, RunResult, Spread};
+use pinchpoint_diagnose::{Machine, hold_against, predict, records, verdict};
+use pinchpoint_measure::{Event, RunResult, RunStatus, Spread};
 use pinchpoint_plan::{Experiment, Like};
 
+use crate::clock;
+use crate::ledger::Ledger;
 use crate::resolve::{Settled, best_durable, planned_factors};
 
 /// After a rung's trial: its verdict, and, before the next rung is run for the first time, what is
@@ -44,7 +47,8 @@ pub(crate) fn after_trial(
     }
     let lever = rung.lever.as_deref().unwrap_or_default();
     let ceiling = null_ceiling(result, experiment);
-    if let Some(prediction) = predict(&from, &factors, lever, &machine, ceiling) {
+    if let Some(mut prediction) = predict(&from, &factors, lever, &machine, ceiling) {
+        prediction.seal(clock::timestamp(SystemTime::now()));
         let variant = rung.name.clone();
         events.push(Event::Prediction { variant, prediction: prediction.clone() });
         result.variants[next].prediction = Some(prediction);
@@ -53,9 +57,8 @@ pub(crate) fn after_trial(
 }
 
 /// At the end: predictions are held against what came.
-pub(crate) fn after_run(result: &mut RunResult, experiment: &Experiment) -> Vec<Event> {
+pub(crate) fn after_run(result: &mut RunResult) -> Vec<Event> {
     let machine = machine(result);
-    let _ = experiment;
     let mut events = Vec::new();
     for variant in &mut result.variants {
         if let Some(found) = verdict(variant, &machine) {
@@ -63,13 +66,21 @@ pub(crate) fn after_run(result: &mut RunResult, experiment: &Experiment) -> Vec<
         }
         let measured: Option<Spread> = variant.summary.as_ref().map(|s| s.throughput_per_s.clone());
         if let (Some(prediction), Some(measured)) = (&mut variant.prediction, measured) {
-            prediction.measured_per_s = Some(measured.median);
-            prediction.held = Some(judge(prediction, &measured));
+            hold_against(prediction, &measured);
             let (variant, prediction) = (variant.name.clone(), prediction.clone());
             events.push(Event::Prediction { variant, prediction });
         }
     }
     events
+}
+
+/// Keeps the judged predictions of a run that completed. What went wrong is said and fails nothing.
+pub(crate) fn remember(result: &RunResult, ledger: &Ledger) -> Option<String> {
+    if result.status != RunStatus::Complete {
+        return None;
+    }
+    let error = ledger.append(&records(result)).err()?;
+    Some(format!("what became of this run's predictions is not remembered: {error}"))
 }
 
 fn machine(result: &RunResult) -> Machine {

@@ -14,6 +14,7 @@ mod forecast;
 mod http_run;
 mod http_spec;
 mod http_trial;
+mod ledger;
 mod matrix;
 mod measuring;
 mod options;
@@ -28,7 +29,9 @@ mod trial;
 
 pub use error::LabError;
 pub use http_run::{HttpJob, run_http};
+pub use ledger::{Ledger, LedgerContent, LedgerError};
 pub use matrix::{BuiltInApp, MatrixOptions, run_matrix};
 pub use options::{Options, Target};
+pub use pinchpoint_diagnose::{records, track};
 pub use run::{Finished, run};
 pub use server::check_dsn;

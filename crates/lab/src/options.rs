@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use pinchpoint_stack::{Helper, Installation};
 
+use crate::ledger::Ledger;
+
 /// Where and on what an experiment is run.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -9,6 +11,8 @@ pub struct Options {
     pub directory: Option<PathBuf>,
     /// The server.
     pub target: Target,
+    /// Where predictions are kept with what became of them, and learned from; nowhere when absent.
+    pub ledger: Option<Ledger>,
 }
 
 /// The server that an experiment is run on.

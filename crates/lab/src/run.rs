@@ -12,6 +12,7 @@ use pinchpoint_stack::{Cancel, Postgres, PostgresOptions};
 use crate::blank::{blank_result, fresh_seed};
 use crate::directory::ResultDirectory;
 use crate::error::LabError;
+use crate::ledger::Ledger;
 use crate::options::{Options, Target};
 use crate::overhead::Overhead;
 use crate::resolve::{Settled, settle, sweep_owner};
@@ -45,7 +46,7 @@ pub fn run(
         .map_err(LabError::Runtime)?;
     let mut run = Run::new(experiment, directory, sink, cancel);
     let error = runtime.block_on(run.climb(options)).err();
-    run.finish(error)
+    run.finish(error, options.ledger.as_ref())
 }
 
 /// A run under way.
@@ -329,7 +330,11 @@ impl<'a> Run<'a> {
     }
 
     /// Writes the last word.
-    fn finish(mut self, error: Option<LabError>) -> Result<Finished, LabError> {
+    fn finish(
+        mut self,
+        error: Option<LabError>,
+        ledger: Option<&Ledger>,
+    ) -> Result<Finished, LabError> {
         self.result.status = match &error {
             None => RunStatus::Complete,
             Some(LabError::Interrupted) => RunStatus::Interrupted,
@@ -339,8 +344,11 @@ impl<'a> Run<'a> {
         self.result.reason = error.as_ref().map(ToString::to_string);
         self.result.finished_at = Some(clock::timestamp(SystemTime::now()));
         self.result.environment.steal_share = self.steal.sample().map(|cpu| cpu.steal_share);
-        for event in forecast::after_run(&mut self.result, self.experiment) {
+        for event in forecast::after_run(&mut self.result) {
             self.tell(&event);
+        }
+        if let Some(warning) = ledger.and_then(|l| forecast::remember(&self.result, l)) {
+            self.warn(warning);
         }
         self.directory.write_result(&self.result)?;
         self.tell(&Event::RunEnded { status: self.result.status });

@@ -1,6 +1,7 @@
 pub(crate) mod child;
 pub(crate) mod doctor;
 pub(crate) mod http;
+pub(crate) mod ledger;
 pub(crate) mod list;
 pub(crate) mod matrix;
 pub(crate) mod postgres;

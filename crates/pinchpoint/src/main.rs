@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Http(args) => commands::http::run(&args),
         Command::List(args) => commands::list::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
+        Command::Ledger(args) => commands::ledger::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Postgres(args) => commands::postgres::run(&args),
         Command::Redis(args) => commands::redis::run(&args),

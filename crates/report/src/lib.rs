@@ -21,10 +21,12 @@ mod sections;
 mod share;
 mod table;
 mod text;
+mod track;
 
 pub use error::ReportError;
 pub use matrix::{k6_summary, locust_history, locust_stats};
 pub use table::{Style, climb_table};
+pub use track::track_table;
 
 /// The terminal's table of a result of any kind, no wider than `width` columns.
 pub fn table(result: &RunResult, width: usize, style: Style) -> String {

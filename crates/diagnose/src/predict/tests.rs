@@ -6,6 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::judge;
 use crate::sample::{Sample, any_variant, spread};
+use pinchpoint_measure::Judgement;
 
 const N100: Machine = Machine { cpus: 4, fsync_us: None };
 const HERE: Machine = Machine { cpus: 2, fsync_us: Some(85.0) };
@@ -57,7 +58,7 @@ fn the_documents_pool() {
     "#);
     let [lo, hi] = prediction.range_per_s;
     assert!(lo < 200.0 && 200.0 < hi);
-    assert!(judge(&prediction, &spread(175.0, None)));
+    assert_eq!(judge(&prediction, &spread(175.0, None)), Judgement::Held);
 }
 
 #[test]
@@ -80,8 +81,9 @@ fn what_was_measured_holds_and_ranges_stay_useful() {
     ] {
         let prediction = check(&from, &to, &HERE);
         let [lo, hi] = prediction.range_per_s;
-        assert!(
+        assert_eq!(
             judge(&prediction, &spread(measured_per_s, None)),
+            Judgement::Held,
             "{measured_per_s}: {}",
             text(&prediction)
         );

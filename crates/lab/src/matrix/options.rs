@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use pinchpoint_stack::{AppFile, Helper, PoolerProgram};
 
+use crate::ledger::Ledger;
 use crate::options::Target;
 
 /// Where and on what a matrix is run.
@@ -21,6 +22,8 @@ pub struct MatrixOptions {
     pub built_in: Vec<BuiltInApp>,
     /// Where the experiment file is: relative directories of applications count from there.
     pub base: PathBuf,
+    /// Where predictions are kept with what became of them, and learned from; nowhere when absent.
+    pub ledger: Option<Ledger>,
     /// Raise the users beyond the largest level until throughput no longer grows.
     pub until_limit: bool,
 }

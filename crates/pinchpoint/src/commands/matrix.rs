@@ -7,6 +7,7 @@ use pinchpoint_stack::{Cancel, find_pgbouncer};
 
 use crate::apps::APPS;
 use crate::cli::{Arrivals, RunArgs};
+use crate::commands::ledger;
 use crate::commands::run::{conclude, helper, listen, show, sink, target, warm_up};
 use crate::failure::Failure;
 
@@ -27,6 +28,7 @@ pub(crate) fn run(matrix: Matrix, args: &RunArgs) -> Result<ExitCode, Failure> {
         pooler,
         built_in: APPS.to_vec(),
         base: base(&args.experiment),
+        ledger: if args.no_ledger { None } else { ledger::own() },
         until_limit: args.matrix.until_limit,
     };
     let cancel = Cancel::new();

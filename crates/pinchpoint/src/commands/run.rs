@@ -8,7 +8,7 @@ use pinchpoint_plan::{BUILT_IN, Overrides, Plan, WarmUpChoice};
 use pinchpoint_stack::{Cancel, Helper, SearchInput, find_postgres};
 
 use crate::cli::{Arrivals, RunArgs, SearchArgs};
-use crate::commands::{list, matrix, report};
+use crate::commands::{ledger, list, matrix, report};
 use crate::failure::Failure;
 use crate::live::{self, Quiet};
 use crate::{signals, terminal};
@@ -24,7 +24,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     refuse_matrix_options(args)?;
     let experiment =
         experiment.with(&overrides(args)?).map_err(|error| Failure::input(error.to_string()))?;
-    let options = Options { directory: args.out.clone(), target: target(args)? };
+    let ledger = if args.no_ledger { None } else { ledger::own() };
+    let options = Options { directory: args.out.clone(), target: target(args)?, ledger };
     let cancel = Cancel::new();
     listen(&cancel)?;
     let mut sink = sink(args.quiet);

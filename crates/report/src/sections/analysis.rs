@@ -1,5 +1,6 @@
 use pinchpoint_measure::{Prediction, RunResult, Verdict, significant};
 
+use crate::conclusions::outcome;
 use crate::document::Document;
 use crate::text::{clean, fixed, percent};
 
@@ -15,7 +16,7 @@ pub(super) fn analysis(document: &mut Document, result: &RunResult) {
         .filter_map(|v| Some((clean(&v.name), v.prediction.as_ref()?)))
         .map(|(name, p)| prediction_row(name, p))
         .collect();
-    let head = ["rung", "lever", "expected rows/s", "measured", "", "from rung"];
+    let head = ["rung", "lever", "expected rows/s", "width", "measured", "", "from rung"];
     document.table(2, &head, predictions);
     if result.variants.iter().any(|v| v.prediction.is_some()) {
         document.paragraph(
@@ -37,15 +38,12 @@ pub(super) fn analysis(document: &mut Document, result: &RunResult) {
 
 fn prediction_row(name: String, prediction: &Prediction) -> Vec<String> {
     let [lo, hi] = prediction.range_per_s;
-    let held = match prediction.held {
-        Some(true) => "held",
-        Some(false) => "missed",
-        None => "not measured",
-    };
+    let held = prediction.measured_per_s.map_or("not measured", |_| outcome(prediction));
     vec![
         name,
         clean(&prediction.lever),
         format!("{}–{}", significant(lo, 3), significant(hi, 3)),
+        format!("× {}", significant(hi / lo, 3)),
         prediction.measured_per_s.map_or_else(|| "–".to_owned(), |x| significant(x, 3)),
         held.to_owned(),
         clean(&prediction.from),
