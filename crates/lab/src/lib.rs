@@ -17,6 +17,7 @@ mod http_trial;
 mod ledger;
 mod matrix;
 mod measuring;
+mod observing;
 mod options;
 mod overhead;
 mod resolve;

@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pinchpoint_measure::{Limit, Software, Table};
+use pinchpoint_observe::{ObserverSpec, Sessions, Watched};
 use pinchpoint_plan::{Experiment, Transport};
-use pinchpoint_sql::{Admin, Dsn, SqlError};
+use pinchpoint_sql::{Admin, Dsn, LOAD_NAME, SqlError};
 use pinchpoint_stack::{Cancel, Postgres};
 
 use crate::error::LabError;
@@ -162,6 +163,22 @@ impl Server {
     /// Limits asked for, and whether they are in force.
     pub(crate) fn limits(&self) -> Vec<Limit> {
         self.managed.as_ref().map(Postgres::limits).unwrap_or_default()
+    }
+
+    /// What is observed of it while it is under load.
+    pub(crate) fn observer_spec(&self, seed: u64) -> ObserverSpec {
+        let process = self.managed.as_ref().and_then(|postgres| {
+            let (cpus, memory_bytes) = postgres.limits_asked();
+            Watched::new("postgres", postgres.pid(), postgres.groups(), cpus, memory_bytes)
+        });
+        ObserverSpec {
+            dsn: Some(self.dsn.clone()),
+            sessions: Sessions::Named(LOAD_NAME),
+            processes: process.into_iter().collect(),
+            data_directory: self.data_directory(),
+            statements: self.managed.is_none(),
+            seed,
+        }
     }
 
     /// Where the server keeps its data, when it is ours.

@@ -3,12 +3,14 @@ use std::time::Duration;
 
 use pinchpoint_load::{Histograms, Session, WarmUpPolicy, WarmedUp, warm_up};
 use pinchpoint_measure::{Cause, Event, Stage, Trial, TrialStatus, WarmUp};
+use pinchpoint_observe::Observer;
 use pinchpoint_plan::{self as plan, Experiment};
 use pinchpoint_stack::Cancel;
 
 use crate::aftermath::Aftermath;
 use crate::error::LabError;
 use crate::measuring::{Measured, Measuring, Sight};
+use crate::observing;
 use crate::resolve::Settled;
 use crate::rung_load::{concerns_rung, open, schedule, settle_grace, threads};
 use crate::server::Server;
@@ -31,6 +33,8 @@ impl TrialRun<'_> {
     /// Runs the trial. What concerns this trial only is in its status; an error ends the run.
     pub(crate) async fn run(mut self, tell: &mut dyn FnMut(&Event)) -> Result<Trial, LabError> {
         self.server.reset_table(&self.experiment.table).await?;
+        // Before the load: it may take every connection that the server has.
+        let observer = Observer::open(self.server.observer_spec(self.seed)).await;
         let rate = schedule(self.experiment, self.rung.batch, self.seed);
         let opened =
             open(self.server, self.experiment, self.rung, self.seed, rate, self.cancel).await;
@@ -41,11 +45,15 @@ impl TrialRun<'_> {
         };
         session.start();
         let warmed = self.warm_up(&session, tell).await;
-        let measured = self.measure(&mut session, tell).await?;
+        let (measured, observed) = observer.during(self.measure(&mut session, tell)).await;
+        let measured = measured?;
         let rest = session.settle(settle_grace(self.cancel)).await?;
         let last = session.rotate(&mut Histograms::new()).await?;
         let aftermath = self.aftermath(session, &rest, &measured, tell).await?;
-        Ok(self.trial(warmed, measured, last.errors, aftermath))
+        let observation = observing::complete(observed, &measured);
+        let mut trial = self.trial(warmed, measured, last.errors, aftermath);
+        trial.observation = Some(observation);
+        Ok(trial)
     }
 
     async fn warm_up(&self, session: &Session, tell: &mut dyn FnMut(&Event)) -> WarmedUp {

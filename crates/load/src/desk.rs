@@ -76,7 +76,7 @@ impl Recorder {
         self.counters.count(outcome);
         match *outcome {
             Outcome::Done { rows } => {
-                self.histograms.record(response, probe);
+                self.histograms.record(response, ended, probe);
                 if let Some(acks) = &mut self.acks {
                     acks.push(ended, rows);
                 }

@@ -1,9 +1,10 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use pinchpoint_measure::{Latency, PHASES, Phase};
 
-use crate::Probe;
+use crate::slowest::Slowest;
+use crate::{Probe, SlowOperation};
 
 /// Values below 64 × 2,048 ns = 131 µs are kept to 64 ns, larger ones to three significant digits.
 const LOWEST_NS: u64 = 64;
@@ -21,6 +22,7 @@ pub struct Histograms {
     /// Response times by kind of operation, where there are several.
     labels: Vec<Labelled>,
     sums: Sums,
+    slowest: Slowest,
 }
 
 /// Response times of one kind of operation.
@@ -62,11 +64,13 @@ impl Histograms {
             },
             phases: vec![histogram; PHASES.len()],
             sums: Sums::default(),
+            slowest: Slowest::new(),
         }
     }
 
-    /// Records one successful operation. It allocates nothing.
-    pub fn record(&mut self, response: Duration, probe: &Probe) {
+    /// Records one successful operation, answered at `ended`. It allocates nothing.
+    pub fn record(&mut self, response: Duration, ended: Instant, probe: &Probe) {
+        self.slowest.offer(response, ended, probe);
         let response = nanos(response);
         let statement = probe.statement_nanos();
         self.response.saturating_record(response);
@@ -112,6 +116,7 @@ impl Histograms {
             let _ = mine.response.add(&theirs.response);
             mine.sum_ns += theirs.sum_ns;
         }
+        self.slowest.add(&other.slowest);
         let (a, b) = (&mut self.sums, &other.sums);
         a.operations += b.operations;
         a.response_ns += b.response_ns;
@@ -138,6 +143,13 @@ impl Histograms {
             own.sum_ns = 0;
         }
         self.sums = Sums::default();
+        self.slowest.clear();
+    }
+
+    /// The slowest operations, in no order, and whether there may have been more as slow as the
+    /// fastest of them.
+    pub fn slowest(&self) -> (impl Iterator<Item = &SlowOperation>, bool) {
+        (self.slowest.iter(), self.slowest.is_full())
     }
 
     /// Operations recorded.
@@ -263,8 +275,8 @@ mod tests {
     #[test]
     fn the_commit_share_of_some_operations_stands_for_all() {
         let mut h = Histograms::new();
-        h.record(Duration::from_micros(400), &probe(100, 300, true));
-        h.record(Duration::from_micros(800), &probe(800, 0, false));
+        h.record(Duration::from_micros(400), Instant::now(), &probe(100, 300, true));
+        h.record(Duration::from_micros(800), Instant::now(), &probe(800, 0, false));
         assert!((h.phase_mean_ms(Phase::Commit) - 0.45).abs() < 1e-9);
         assert!((h.phase_mean_ms(Phase::Execute) - 0.15).abs() < 1e-9);
         assert!((h.statement_ms().avg - 0.6).abs() < 1e-9);
@@ -274,12 +286,12 @@ mod tests {
     fn percentiles_keep_three_digits_and_the_maximum_is_bounded() {
         let mut h = Histograms::new();
         for us in 1..=1000 {
-            h.record(Duration::from_micros(us), &probe(us, 0, true));
+            h.record(Duration::from_micros(us), Instant::now(), &probe(us, 0, true));
         }
         let response = h.response_ms();
         assert!((response.p50 - 0.5).abs() < 0.001, "{response:?}");
         assert!((response.p99 - 0.99).abs() < 0.001, "{response:?}");
-        h.record(Duration::from_secs(5000), &Probe::new());
+        h.record(Duration::from_secs(5000), Instant::now(), &Probe::new());
         assert!((h.response_ms().max - 1e5).abs() < 100.0, "{:?}", h.response_ms());
     }
 
@@ -287,12 +299,13 @@ mod tests {
         // However the operations are split over threads and intervals, the total is the same.
         #[test]
         fn adding_is_a_monoid(times in prop::collection::vec((1u64..2_000_000, 0usize..4), 1..200)) {
+            let at = Instant::now();
             let mut whole = Histograms::new();
             let mut parts = vec![Histograms::new(); 4];
             for (us, part) in &times {
                 let p = probe(*us / 2, *us / 2, us % 3 == 0);
-                whole.record(Duration::from_micros(*us), &p);
-                parts[*part].record(Duration::from_micros(*us), &p);
+                whole.record(Duration::from_micros(*us), at, &p);
+                parts[*part].record(Duration::from_micros(*us), at, &p);
             }
             let mut sum = Histograms::new();
             for part in &parts {

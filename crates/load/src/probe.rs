@@ -11,12 +11,13 @@ pub struct Probe {
     commit_seen: bool,
     ordinal: u64,
     label: u16,
+    tag: u32,
 }
 
 impl Probe {
     /// A probe with nothing recorded.
     pub const fn new() -> Self {
-        Self { phases: [0; PHASES.len()], commit_seen: false, ordinal: 0, label: 0 }
+        Self { phases: [0; PHASES.len()], commit_seen: false, ordinal: 0, label: 0, tag: 0 }
     }
 
     /// Forgets the last operation; `ordinal` counts operations of this user from 0.
@@ -25,6 +26,17 @@ impl Probe {
         self.commit_seen = false;
         self.ordinal = ordinal;
         self.label = 0;
+        self.tag = 0;
+    }
+
+    /// Says who served the operation: the process of the server, where the driver knows it.
+    pub fn set_tag(&mut self, tag: u32) {
+        self.tag = tag;
+    }
+
+    /// Who served the operation; 0 when that is not known.
+    pub const fn tag(&self) -> u32 {
+        self.tag
     }
 
     /// Says which of several kinds of operation this one was, from 0.
@@ -71,6 +83,11 @@ impl Probe {
     /// A phase's time in nanoseconds.
     pub const fn nanos(&self, phase: Phase) -> u64 {
         self.phases[phase.index()]
+    }
+
+    /// Nanoseconds of all phases, by their index.
+    pub(crate) const fn phases(&self) -> [u64; PHASES.len()] {
+        self.phases
     }
 
     /// Nanoseconds of the statement alone: encode, transfer, execute and commit.

@@ -42,6 +42,9 @@ pub struct Observation {
     pub slow: Option<SlowFigures>,
     /// CPU that watching took, on our side, in seconds.
     pub watcher_cpu_s: f64,
+    /// CPU that watching took on the server's side, in seconds; only where we may read `/proc`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watcher_server_cpu_s: Option<f64>,
     /// What could not be read, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Missing>,

@@ -44,14 +44,21 @@ impl Default for CpuSampler {
 
 /// Ticks of all cores since boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Times {
+pub(crate) struct Times {
     total: u64,
     idle: u64,
     steal: u64,
 }
 
 impl Times {
-    fn read() -> Option<Self> {
+    /// Time that programs of this machine used since `earlier`, in seconds of one core.
+    pub(crate) fn used_since(self, earlier: Self) -> f64 {
+        let busy = |t: Self| t.total.saturating_sub(t.idle).saturating_sub(t.steal);
+        let per_second = rustix::param::clock_ticks_per_second().max(1);
+        busy(self).saturating_sub(busy(earlier)) as f64 / per_second as f64
+    }
+
+    pub(crate) fn read() -> Option<Self> {
         Self::parse(&fs::read_to_string("/proc/stat").ok()?)
     }
 
@@ -68,7 +75,7 @@ impl Times {
         Some(Self { total, idle: fields[3] + fields[4], steal: fields[7] })
     }
 
-    fn since(self, earlier: Self) -> Option<CpuUse> {
+    pub(crate) fn since(self, earlier: Self) -> Option<CpuUse> {
         let total = self.total.checked_sub(earlier.total).filter(|ticks| *ticks > 0)?;
         // iowait may run backwards (proc_stat(5)), so a difference is held between 0 and the whole.
         let share = |now: u64, then: u64| now.saturating_sub(then).min(total) as f64 / total as f64;
@@ -96,6 +103,9 @@ mod tests {
         let used = after.since(before).unwrap();
         assert!((used.busy_percent - 60.0).abs() < 1e-9, "{used:?}");
         assert!((used.steal_share - 0.1).abs() < 1e-9, "{used:?}");
+        // Stolen time is nobody's of this machine.
+        let per_second = rustix::param::clock_ticks_per_second() as f64;
+        assert!((after.used_since(before) - 50.0 / per_second).abs() < 1e-9);
         assert_eq!(before.since(before), None);
         assert_eq!(before.since(after), None);
     }

@@ -1,29 +1,52 @@
-//! Reads the surroundings of a run: CPU, memory, the machine, the disk.
+//! Reads the surroundings of a run: the server's sessions and counters, processes, the machine.
 //!
-//! One file a sampler, and in each the parser is a pure function of the text that the kernel
-//! gives. Where a platform lacks a source the answer is `None`, never a guess.
+//! One file a sampler, and in each the parser is a pure function of the text that the kernel or the
+//! server gives. Where a platform lacks a source the answer is `None`, never a guess. The
+//! [`Observer`] puts them together: it never fails, and names what it could not read.
 
+mod backends;
+mod blockers;
+mod counters;
 mod cpu;
+mod disk;
 mod exposition;
 mod filesystem;
 mod fsync;
+mod host;
+mod link;
+mod looks;
 mod machine;
 mod memory;
+mod missing;
+mod observer;
+mod pace;
+mod paging;
+mod pressure;
 mod process;
 mod redis;
+mod scheduling;
+mod sessions;
+mod statements;
 mod throttling;
 mod tree;
+mod versions;
+mod watched;
+mod watcher;
 
 pub use cpu::{CpuSampler, CpuUse};
 pub use exposition::exposition;
 pub use filesystem::filesystem;
 pub use fsync::fsync_probe;
+pub use looks::{Looks, Served};
 pub use machine::{Machine, machine};
 pub use memory::memory_percent;
+pub use observer::{Observed, Observer, ObserverSpec};
 pub use process::resident_bytes;
 pub use redis::{redis_flush, redis_info};
+pub use sessions::Sessions;
 pub use throttling::{Throttling, memory_peak, throttling};
 pub use tree::{TreeUse, process_tree};
+pub use watched::Watched;
 
 /// The value in bytes of a `Name:   123 kB` line, as in `/proc/meminfo` and `/proc/self/status`.
 fn kilobyte_line(text: &str, name: &str) -> Option<u64> {

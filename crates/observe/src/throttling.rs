@@ -58,6 +58,39 @@ pub fn memory_peak(groups: &[PathBuf]) -> Option<u64> {
     })
 }
 
+/// Times that a group's memory limit stood in the way of an allocation, since the group was made;
+/// `None` when none of them counts it.
+pub(crate) fn memory_pushes(groups: &[PathBuf]) -> Option<u64> {
+    groups.iter().find_map(|group| {
+        let events = fs::read_to_string(group.join("memory.events")).ok();
+        let max = events.as_deref().and_then(|text| {
+            text.lines().find_map(|line| line.strip_prefix("max ")?.trim().parse().ok())
+        });
+        max.or_else(|| fs::read_to_string(group.join("memory.failcnt")).ok()?.trim().parse().ok())
+    })
+}
+
+/// The control groups of a process, version 1's for CPU and memory and version 2's; not the root,
+/// which limits nothing.
+pub(crate) fn groups_of(process: u32) -> Vec<PathBuf> {
+    let text = fs::read_to_string(format!("/proc/{process}/cgroup")).unwrap_or_default();
+    parse_groups(&text).into_iter().filter(|path| path.is_dir()).collect()
+}
+
+/// Lines of a number, controllers and a path; see `cgroups(7)`.
+fn parse_groups(text: &str) -> Vec<PathBuf> {
+    let group = |line: &str| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next()?, parts.next()?.trim_start_matches('/'));
+        let wanted = controllers.is_empty()
+            || controllers.split(',').any(|name| matches!(name, "cpu" | "memory"));
+        // A path that leads out of the root is that of another name space.
+        let inside = !path.is_empty() && !path.split('/').any(|part| part == "..");
+        (wanted && inside).then(|| Path::new("/sys/fs/cgroup").join(controllers).join(path))
+    };
+    text.lines().filter_map(group).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,5 +115,26 @@ mod tests {
         assert_eq!(throttling(&groups), None);
         fs::write(root.path().join("memory.peak"), "4096\n").unwrap();
         assert_eq!(memory_peak(&groups), Some(4096));
+    }
+
+    #[test]
+    fn allocations_that_met_the_limit_are_counted_in_both_versions() {
+        let root = tempfile::tempdir().unwrap();
+        let groups = [root.path().to_owned()];
+        assert_eq!(memory_pushes(&groups), None);
+        fs::write(root.path().join("memory.failcnt"), "7\n").unwrap();
+        assert_eq!(memory_pushes(&groups), Some(7));
+        fs::write(root.path().join("memory.events"), "low 0\nhigh 0\nmax 9\noom 0\n").unwrap();
+        assert_eq!(memory_pushes(&groups), Some(9));
+    }
+
+    #[test]
+    fn groups_are_found_by_their_controllers() {
+        let text = "12:memory:/a/b\n11:cpu,cpuacct:/a\n5:pids:/a\n4:cpu:/\n0::/user.slice/x\n\
+                    0::/../y\nbad\n";
+        let groups = parse_groups(text);
+        let expected = ["memory/a/b", "cpu,cpuacct/a", "user.slice/x"];
+        let expected = expected.map(|path| Path::new("/sys/fs/cgroup").join(path));
+        assert_eq!(groups, expected);
     }
 }

@@ -42,9 +42,24 @@ pub fn process_tree(pid: u32) -> Option<TreeUse> {
         }
         found.extend(stats.iter().filter(|(_, s)| s.parent == parent).map(|(child, _)| *child));
     }
-    let per_second = rustix::param::clock_ticks_per_second().max(1);
-    tree.cpu = Duration::from_millis(ticks.saturating_mul(1000) / per_second);
+    tree.cpu = self::ticks(ticks);
     Some(tree)
+}
+
+/// The parent of a process.
+pub(crate) fn parent(pid: u32) -> Option<u32> {
+    Some(Stat::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?.parent)
+}
+
+/// CPU time of this process, all threads, since it was started.
+pub(crate) fn own_cpu() -> Option<Duration> {
+    let stat = Stat::parse(&fs::read_to_string("/proc/self/stat").ok()?)?;
+    Some(ticks(stat.ticks))
+}
+
+fn ticks(count: u64) -> Duration {
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    Duration::from_millis(count.saturating_mul(1000) / per_second)
 }
 
 /// Part of `/proc/<pid>/stat`; see `proc_pid_stat(5)`.
@@ -92,9 +107,12 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let tree = process_tree(std::process::id()).unwrap();
         assert!(tree.members.iter().any(|(pid, _)| *pid == child.id()));
+        assert_eq!(parent(child.id()), Some(std::process::id()));
+        assert!(own_cpu().is_some());
         child.kill().unwrap();
         child.wait().unwrap();
         let after = process_tree(std::process::id()).unwrap();
+        assert_eq!(parent(child.id()), None);
         assert!(!after.members.iter().any(|(pid, _)| *pid == child.id()));
         assert_eq!(process_tree(child.id()), None);
     }

@@ -104,7 +104,8 @@ async fn log_in(connection: &mut Connection, dsn: &Dsn, private: bool) -> Result
                 }
             }
             b'Z' => return Ok(()),
-            b'K' | b'N' => (),
+            b'K' => connection.set_backend(&body),
+            b'N' => (),
             b'E' => return Err(refusal(&body)),
             _ => return Err(SqlError::wrong("an unexpected message while logging in")),
         }

@@ -10,7 +10,7 @@ use postgres_protocol::message::frontend;
 
 use crate::SqlError;
 use crate::stream::Stream;
-use crate::wire::{Answer, Inbox};
+use crate::wire::{Answer, Inbox, sync};
 
 /// A session on a server.
 ///
@@ -26,6 +26,8 @@ pub struct Connection {
     /// How long it took to be made, until somebody takes note of it.
     pub(crate) set_up: Option<SetUp>,
     parameters: BTreeMap<String, String>,
+    /// What the peer said at the start is the process that serves it.
+    backend_pid: u32,
     usable: bool,
 }
 
@@ -49,14 +51,38 @@ impl Connection {
             prepared: false,
             set_up: None,
             parameters: BTreeMap::new(),
+            backend_pid: 0,
             usable: true,
         }
     }
 
     /// Whether another operation may be tried on it. A protocol error, a broken socket or an
     /// operation that was given up half-way ends its use.
-    pub(crate) const fn is_usable(&self) -> bool {
+    pub const fn is_usable(&self) -> bool {
         self.usable
+    }
+
+    /// The server process that serves the session, as the peer says at the start; a pooler makes a
+    /// number up. 0 when it said none.
+    pub const fn backend_pid(&self) -> u32 {
+        self.backend_pid
+    }
+
+    /// Takes note of a `BackendKeyData`: the process, and a key to cancel with.
+    pub(crate) fn set_backend(&mut self, body: &[u8]) {
+        if let Some((pid, _)) = body.split_first_chunk::<4>() {
+            self.backend_pid = u32::from_be_bytes(*pid);
+        }
+    }
+
+    /// How long an empty request takes there and back: the server does nothing for it.
+    pub async fn round_trip(&mut self) -> Result<Duration, SqlError> {
+        self.out.clear();
+        sync(&mut self.out);
+        let start = Instant::now();
+        self.send().await?;
+        self.receive(0).await?;
+        Ok(start.elapsed())
     }
 
     /// What the server said of one of its parameters at the start, `server_version` for instance.

@@ -29,4 +29,4 @@ pub use tls::TlsSetup;
 pub use write_driver::{ConnectionSpec, WriteDriver, WriteSpec, WriteUser};
 
 /// The application name of the load's sessions: the server's views tell them apart by it.
-const LOAD_NAME: &str = "pinchpoint-load";
+pub const LOAD_NAME: &str = "pinchpoint-load";

@@ -84,6 +84,7 @@ impl StatementUser {
         }
         let value = self.rng.i32(self.range.0..=self.range.1);
         let Some(connection) = &mut self.connection else { return Err(SqlError::closed()) };
+        probe.set_tag(connection.backend_pid());
         let out = &mut connection.out;
         out.clear();
         out.put_u8(b'B');

@@ -144,11 +144,15 @@ impl User for WriteUser {
         let work = &mut self.work;
         let outcome = match &self.source {
             Source::Pool(pool) => match pool.check_out(probe, &mut at).await {
-                Ok(mut loan) => work.write(&mut loan, probe, &mut at).await,
+                Ok(mut loan) => {
+                    probe.set_tag(loan.backend_pid());
+                    work.write(&mut loan, probe, &mut at).await
+                }
                 Err(error) => work.failed(&error, false),
             },
             Source::Fresh(place) => match Connection::connect(&place.0, &place.1).await {
                 Ok(mut connection) => {
+                    probe.set_tag(connection.backend_pid());
                     if let Some(set_up) = connection.set_up.take() {
                         probe.add(Phase::Tcp, set_up.tcp);
                         probe.add(Phase::Tls, set_up.tls);

@@ -217,6 +217,11 @@ impl Postgres {
         self.directory().join("data")
     }
 
+    /// CPUs and bytes of memory that it was started with leave to use; absent without a limit.
+    pub const fn limits_asked(&self) -> (Option<f64>, Option<u64>) {
+        (self.options.cpus, self.options.memory_bytes)
+    }
+
     /// Limits asked for, and whether they are in force.
     pub fn limits(&self) -> Vec<Limit> {
         self.process.report()

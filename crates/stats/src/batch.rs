@@ -79,7 +79,18 @@ impl BatchMeans {
     /// than two values or one that is not finite. Below some 200 values of a strongly correlated
     /// series it is too narrow, as any interval from so little would be.
     pub fn ci95(&self) -> Option<Interval> {
-        let centre = self.mean()?;
+        let (error, batches) = self.error()?;
+        Some(Interval::around(self.mean()?, student_t_for(batches, 1) * error))
+    }
+
+    /// Standard error of the mean, from the same batches; `None` when there is no interval.
+    pub fn standard_error(&self) -> Option<f64> {
+        self.error().map(|(error, _)| error).filter(|error| error.is_finite())
+    }
+
+    /// The error, and how many batches it comes from.
+    fn error(&self) -> Option<(f64, usize)> {
+        self.mean()?;
         let size = self.size as f64;
         let mut means: Vec<f64> = self.sums.iter().map(|sum| sum / size).collect();
         while means.len() >= 2 * FEWEST && dependent(&means) {
@@ -88,8 +99,7 @@ impl BatchMeans {
             let odd = means.len() % 2;
             means = means[odd..].chunks_exact(2).map(|p| f64::midpoint(p[0], p[1])).collect();
         }
-        let error = crate::std_dev(&means)? / (means.len() as f64).sqrt();
-        Some(Interval::around(centre, student_t_for(means.len(), 1) * error))
+        Some((crate::std_dev(&means)? / (means.len() as f64).sqrt(), means.len()))
     }
 }
 
@@ -170,6 +180,9 @@ mod tests {
         assert_eq!(of(&[4.0]).ci95(), None);
         assert_eq!(of(&[4.0, f64::NAN]).ci95(), None);
         assert_eq!(of(&[4.0, 4.0]).ci95(), Some(Interval { lo: 4.0, hi: 4.0 }));
+        assert_eq!(of(&[4.0]).standard_error(), None);
+        // Two values, 2 apart: their deviation is √2, and over √2 that is 1.
+        assert!((of(&[3.0, 5.0]).standard_error().unwrap() - 1.0).abs() < 1e-12);
     }
 
     proptest! {

@@ -1,0 +1,78 @@
+use std::time::{Duration, Instant};
+
+/// Part of one core that looking may take, on both sides together.
+const BUDGET: f64 = 0.005;
+/// Between two looks on average, when they are cheap, and when they are dear.
+const SHORTEST: Duration = Duration::from_millis(20);
+const LONGEST: Duration = Duration::from_millis(200);
+/// Looks after which the rate is set anew.
+const EVERY: u32 = 8;
+
+/// When to look next: as often as the budget allows, and never in step with the load.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    mean: Duration,
+    rng: fastrand::Rng,
+    /// Looks since the cost was taken stock of, and the costs then.
+    looks: u32,
+    spent: Duration,
+}
+
+impl Pace {
+    pub(crate) fn new(seed: u64) -> Self {
+        let rng = fastrand::Rng::with_seed(seed);
+        Self { mean: SHORTEST, rng, looks: 0, spent: Duration::ZERO }
+    }
+
+    /// The next look: half to one and a half of the mean from now.
+    pub(crate) fn next(&mut self) -> Instant {
+        Instant::now() + self.mean.mul_f64(0.5 + self.rng.f64())
+    }
+
+    /// Starts counting from these costs.
+    pub(crate) fn reset(&mut self, spent: Duration) {
+        (self.looks, self.spent) = (0, spent);
+    }
+
+    /// A look was taken; `spent` is what looking has cost so far, in CPU time.
+    pub(crate) fn looked(&mut self, spent: Duration) {
+        self.looks += 1;
+        if self.looks < EVERY {
+            return;
+        }
+        let each = spent.saturating_sub(self.spent) / self.looks;
+        self.mean = each.div_f64(BUDGET).clamp(SHORTEST, LONGEST);
+        self.reset(spent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dear_looks_become_rare() {
+        let mut pace = Pace::new(1);
+        let mut spent = Duration::ZERO;
+        let mut run = |pace: &mut Pace, each_us: u64| {
+            for _ in 0..EVERY {
+                spent += Duration::from_micros(each_us);
+                pace.looked(spent);
+            }
+            pace.mean
+        };
+        assert_eq!(run(&mut pace, 50), SHORTEST);
+        assert_eq!(run(&mut pace, 250), Duration::from_millis(50));
+        assert_eq!(run(&mut pace, 50_000), LONGEST);
+        assert_eq!(run(&mut pace, 1), SHORTEST);
+    }
+
+    #[test]
+    fn gaps_differ_and_keep_their_bounds() {
+        let mut pace = Pace::new(7);
+        let from = Instant::now();
+        let gaps: Vec<_> = (0..200).map(|_| pace.next().saturating_duration_since(from)).collect();
+        assert!(gaps.iter().all(|gap| *gap >= SHORTEST / 2));
+        assert!(gaps.iter().any(|gap| *gap < SHORTEST) && gaps.iter().any(|gap| *gap > SHORTEST));
+    }
+}

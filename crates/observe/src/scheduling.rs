@@ -1,0 +1,114 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+/// What the scheduler has given a thread, or a process of one thread, since it was started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Scheduled {
+    /// Time on a CPU.
+    pub(crate) cpu: Duration,
+    /// Time ready to run, and waiting for a CPU.
+    pub(crate) delay: Duration,
+}
+
+impl Scheduled {
+    /// Of the process with this number; `None` when there is none.
+    pub(crate) fn of_process(pid: u32) -> Option<Self> {
+        Self::parse(&fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?)
+    }
+
+    /// `schedstat`: nanoseconds on a CPU, nanoseconds waiting for one, slices; see the kernel's
+    /// `sched-stats.rst`.
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_ascii_whitespace();
+        let cpu = Duration::from_nanos(words.next()?.parse().ok()?);
+        let delay = Duration::from_nanos(words.next()?.parse().ok()?);
+        Some(Self { cpu, delay })
+    }
+}
+
+/// Time that each thread of these processes was ready to run and waiting for a CPU.
+pub(crate) fn run_delays(pids: impl IntoIterator<Item = u32>) -> BTreeMap<u32, Duration> {
+    let mut delays = BTreeMap::new();
+    for pid in pids {
+        let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
+        for task in tasks.flatten() {
+            let number = task.file_name().to_str().and_then(|n| n.parse().ok());
+            let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+            if let (Some(number), Some(scheduled)) = (number, Scheduled::parse(&text)) {
+                delays.insert(number, scheduled.delay);
+            }
+        }
+    }
+    delays
+}
+
+/// What was added from one reading of [`run_delays`] to the next; threads that ended in between
+/// have taken theirs with them.
+pub(crate) fn delay_since(
+    earlier: &BTreeMap<u32, Duration>,
+    now: &BTreeMap<u32, Duration>,
+) -> Duration {
+    now.iter()
+        .map(|(task, delay)| delay.saturating_sub(earlier.get(task).copied().unwrap_or_default()))
+        .sum()
+}
+
+/// Times that a process was put off a CPU without asking for it.
+pub(crate) fn preemptions(pid: u32) -> Option<u64> {
+    preempted(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+}
+
+fn preempted(status: &str) -> Option<u64> {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:")?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn time_on_and_time_before_a_cpu_are_read() {
+        let nanos = Duration::from_nanos;
+        let expected = Scheduled { cpu: nanos(5_000_000), delay: nanos(7_000) };
+        assert_eq!(Scheduled::parse("5000000 7000 12\n"), Some(expected));
+        for bad in ["", "5", "x 7 1", "5 -7 1"] {
+            assert_eq!(Scheduled::parse(bad), None, "{bad}");
+        }
+        assert_eq!(
+            preempted("voluntary_ctxt_switches:\t9\nnonvoluntary_ctxt_switches:\t4\n"),
+            Some(4)
+        );
+        assert_eq!(preempted("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn a_thread_that_came_counts_from_its_start_and_one_that_left_not_at_all() {
+        let delays = |pairs: &[(u32, u64)]| {
+            pairs.iter().map(|(task, s)| (*task, Duration::from_secs(*s))).collect()
+        };
+        let (before, after) = (delays(&[(1, 5), (2, 9)]), delays(&[(1, 7), (3, 1)]));
+        assert_eq!(delay_since(&before, &after), Duration::from_secs(3));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn this_process_has_been_on_a_cpu() {
+        let own = std::process::id();
+        assert!(Scheduled::of_process(own).is_some());
+        assert!(!run_delays([own]).is_empty());
+        assert!(preemptions(own).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_text_never_panics(text in "([0-9]{1,22}| |\n|\\PC){0,20}") {
+            let _ = Scheduled::parse(&text);
+            let _ = preempted(&text);
+        }
+    }
+}

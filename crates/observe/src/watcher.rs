@@ -1,0 +1,297 @@
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use pinchpoint_measure::Observation;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::backends::Backends;
+use crate::blockers::Blockers;
+use crate::counters::{self, Reading};
+use crate::disk::Disk;
+use crate::host::Host;
+use crate::link::Link;
+use crate::looks::Looks;
+use crate::missing::Gaps;
+use crate::observer::{Observed, ObserverSpec};
+use crate::pace::Pace;
+use crate::sessions::{Look, Tally, look_query};
+use crate::statements::{self, Statements};
+use crate::throttling::groups_of;
+use crate::tree::parent;
+use crate::watched::Watched;
+
+/// All samplers together, on a thread of their own.
+pub(crate) struct Watcher {
+    spec: ObserverSpec,
+    link: Option<Link>,
+    look: String,
+    /// Where `pg_stat_statements` is.
+    statements: Option<String>,
+    disk: Option<Disk>,
+    gaps: Gaps,
+    pace: Pace,
+    course: Option<Course>,
+}
+
+/// A stretch of time under observation.
+struct Course {
+    from: Base,
+    tally: Tally,
+    blockers: Blockers,
+    looks: Looks,
+    gaps: Gaps,
+    next: Instant,
+}
+
+/// Everything that is counted, at one end of a stretch of time.
+struct Base {
+    at: Instant,
+    counters: Reading,
+    backends: Backends,
+    statements: Statements,
+    host: Host,
+    cpu: Duration,
+    server_cpu: Option<Duration>,
+}
+
+const PREPARED: &str = "EXECUTE pinchpoint_look";
+
+impl Watcher {
+    pub(crate) async fn open(spec: ObserverSpec) -> Self {
+        let (mut gaps, mut link) = (Gaps::default(), None);
+        if let Some(dsn) = &spec.dsn {
+            match Link::open(dsn).await {
+                Ok(opened) => link = Some(opened),
+                Err(reason) => {
+                    gaps.note("wait events", format!("no session to watch from: {reason}"));
+                }
+            }
+        }
+        let pace = Pace::new(spec.seed);
+        let (look, statements, disk, course) = (String::new(), None, None, None);
+        let mut watcher = Self { spec, link, look, statements, disk, gaps, pace, course };
+        watcher.find_out().await;
+        watcher
+    }
+
+    /// What does not change while it watches.
+    async fn find_out(&mut self) {
+        if let Some(link) = &mut self.link {
+            let text = look_query(self.spec.sessions, &link.facts);
+            // Prepared, a look costs the server a third; behind a pooler the next session would
+            // not know the statement.
+            let prepared = !link.facts.pooled
+                && link.ask(&format!("PREPARE pinchpoint_look AS {text}")).await.is_ok();
+            self.look = if prepared { PREPARED.to_owned() } else { text };
+            counters::note_uncounted(&link.facts, &mut self.gaps);
+            if self.spec.statements {
+                self.statements = statements::schema(link, &mut self.gaps).await;
+            }
+        }
+        self.find_processes();
+        self.disk = self.find_disk().await;
+    }
+
+    /// A server of this machine that nobody named is found by the process that serves us.
+    fn find_processes(&mut self) {
+        let known = self.spec.processes.iter().any(|process| process.name() == "postgres");
+        let Some(link) = self.link.as_ref().filter(|link| link.facts.local && !known) else {
+            return;
+        };
+        let groups = groups_of(link.facts.process);
+        let found = Watched::new("postgres", parent(link.facts.process), &groups, None, None);
+        self.spec.processes.extend(found);
+    }
+
+    async fn find_disk(&mut self) -> Option<Disk> {
+        let directory = match (&self.spec.data_directory, &mut self.link) {
+            (Some(directory), _) => Some(directory.clone()),
+            (None, Some(link)) if link.facts.local => {
+                let rows = link.ask("SELECT current_setting('data_directory')").await;
+                let cell = rows.map(|rows| rows.into_iter().flatten().flatten().next());
+                cell.unwrap_or_else(|reason| {
+                    self.gaps.note("disk", reason);
+                    None
+                })
+                .map(Into::into)
+            }
+            _ => None,
+        }?;
+        // The log may lie on a disk of its own, and it is the log that is flushed.
+        let log = directory.join("pg_wal");
+        let place: &Path = if log.exists() { &log } else { &directory };
+        Disk::under(place).map_err(|reason| self.gaps.note("disk", reason)).ok()
+    }
+
+    /// Begins a stretch of time.
+    pub(crate) async fn begin(&mut self) {
+        for process in &mut self.spec.processes {
+            process.begin();
+        }
+        let mut gaps = self.gaps.clone();
+        let from = self.read(true, &mut gaps).await;
+        self.set_out(from, gaps);
+    }
+
+    fn set_out(&mut self, from: Base, gaps: Gaps) {
+        self.pace.reset(self.spent());
+        self.course = Some(Course {
+            from,
+            tally: Tally::default(),
+            blockers: Blockers::default(),
+            looks: Looks::default(),
+            gaps,
+            next: self.pace.next(),
+        });
+    }
+
+    /// When to look next; never, without a server or outside a stretch of time.
+    pub(crate) fn next_look(&self) -> Option<Instant> {
+        let open = self.link.as_ref().is_some_and(Link::is_open);
+        self.course.as_ref().filter(|_| open).map(|course| course.next)
+    }
+
+    pub(crate) async fn look(&mut self) {
+        let (Some(link), Some(course)) = (&mut self.link, &mut self.course) else { return };
+        let start = Instant::now();
+        match link.ask(&self.look).await {
+            Ok(rows) => {
+                let at = start + start.elapsed() / 2;
+                match rows.first().and_then(|row| Look::parse(row)) {
+                    Some(look) => {
+                        course.tally.take(at, &look, &mut course.looks);
+                        let waiters = look.lock_waiters();
+                        course.blockers.look(link, waiters, &mut course.gaps).await;
+                    }
+                    None => {
+                        course.gaps.note("wait events", "the server's answer is not understood");
+                    }
+                }
+            }
+            Err(reason) => course.gaps.note("wait events", reason),
+        }
+        let spent = self.spent();
+        self.pace.looked(spent);
+        if let Some(course) = &mut self.course {
+            course.next = self.pace.next();
+        }
+    }
+
+    /// CPU that looking has cost so far: ours, and the server's where we may see it. Elsewhere its
+    /// time stands for it, with the waiting in it.
+    fn spent(&self) -> Duration {
+        let server = self.link.as_ref().map(|link| link.server_cpu().unwrap_or(link.busy));
+        thread_cpu() + server.unwrap_or_default()
+    }
+
+    async fn read(&mut self, first: bool, gaps: &mut Gaps) -> Base {
+        let mut counters = Reading::default();
+        let (mut backends, mut statements) = (Backends::default(), Statements::default());
+        let mut at = Instant::now();
+        let cpu = thread_cpu();
+        let server_cpu = self.link.as_ref().and_then(Link::server_cpu);
+        let host = Host::read(self.disk);
+        if let Some(link) = self.link.as_mut().filter(|link| link.is_open()) {
+            if !first {
+                counters = counters::read(link, first, gaps).await;
+            }
+            backends = Backends::read(link, self.spec.sessions, gaps).await;
+            if let Some(schema) = &self.statements {
+                statements = Statements::read(link, schema, gaps).await;
+            }
+            if first {
+                counters = counters::read(link, first, gaps).await;
+                at = Instant::now();
+            }
+        }
+        Base { at, counters, backends, statements, host, cpu, server_cpu }
+    }
+
+    /// Ends a stretch of time, and begins the next at the same instant when `go_on` is set.
+    pub(crate) async fn end(&mut self, go_on: bool) -> Observed {
+        let Some(mut course) = self.course.take() else { return Observed::default() };
+        let to = self.read(false, &mut course.gaps).await;
+        for process in &mut self.spec.processes {
+            process.end();
+        }
+        let mut observation = self.observation(&mut course, &to);
+        if let (Some(link), Some(schema)) = (&mut self.link, &self.statements) {
+            observation.statements =
+                to.statements.since(&course.from.statements, link, schema).await;
+        }
+        let watcher_cpu = thread_cpu().saturating_sub(course.from.cpu);
+        observation.watcher_cpu_s = watcher_cpu.as_secs_f64();
+        if go_on {
+            for process in &mut self.spec.processes {
+                process.turn();
+            }
+            self.set_out(to, self.gaps.clone());
+        }
+        Observed { observation, looks: course.looks }
+    }
+
+    fn observation(&self, course: &mut Course, to: &Base) -> Observation {
+        let facts = self.link.as_ref().map(|link| &link.facts);
+        self.note_unseen(course);
+        let from = &course.from;
+        let counters = counters::growth(&from.counters, &to.counters, &mut course.gaps);
+        let server_cpu = to.server_cpu.zip(from.server_cpu);
+        let tested: Option<Duration> = self.spec.processes.iter().map(Watched::cpu).sum();
+        let tested = tested.filter(|_| !self.spec.processes.is_empty());
+        let mut sessions = course.tally.samples();
+        if let Some(sessions) = &mut sessions {
+            sessions.blockers = course.blockers.figures();
+        }
+        Observation {
+            seconds: to.at.saturating_duration_since(from.at).as_secs_f64(),
+            server_version: facts.map(|facts| facts.version),
+            round_trip_ms: self.link.as_ref().map(|link| link.round_trip.as_secs_f64() * 1e3),
+            sessions,
+            counters,
+            backends: to.backends.since(&from.backends),
+            processes: self.spec.processes.iter().map(|p| p.figures(0)).collect(),
+            host: Some(to.host.since(&from.host, tested)),
+            statements: Vec::new(),
+            slow: None,
+            watcher_cpu_s: 0.0,
+            watcher_server_cpu_s: server_cpu
+                .map(|(now, then)| now.saturating_sub(then).as_secs_f64()),
+            missing: course.gaps.list(),
+        }
+    }
+
+    /// Names what the looks could not see.
+    fn note_unseen(&self, course: &mut Course) {
+        let Some(link) = &self.link else { return };
+        let (hidden, untracked) = (course.tally.most_hidden, course.tally.most_untracked);
+        if hidden > 0 {
+            let hint = "GRANT pg_read_all_stats to our role shows them";
+            let text = format!("{hidden} sessions are of roles whose waits we may not see; {hint}");
+            course.gaps.note("wait events", text);
+        }
+        if untracked > 0 {
+            let text = format!("{untracked} sessions report nothing (track_activities is off)");
+            course.gaps.note("wait events", text);
+        }
+        if link.facts.pooled {
+            let text = "a pooler stands before the server, so a request's session is not known";
+            course.gaps.note("slow operations", text);
+        }
+        if course.tally.looks() == 0 && link.is_open() {
+            course.gaps.note("wait events", "the time was too short for a look");
+        }
+    }
+
+    pub(crate) async fn close(self) {
+        if let Some(link) = self.link {
+            link.close().await;
+        }
+    }
+}
+
+/// CPU time that this thread has used.
+fn thread_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let nanos = u32::try_from(time.tv_nsec).unwrap_or(0).min(999_999_999);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), nanos)
+}
