@@ -73,3 +73,8 @@ fn the_command_line() {
     }
     check("cli.md", &text);
 }
+
+#[test]
+fn verdicts() {
+    check("../verdicts.md", &pinchpoint_diagnose::verdicts_reference());
+}

@@ -1,9 +1,7 @@
-//! Whether the figures of an application under load can be true, and what limited it.
+//! Whether the figures of an application under load can be true.
 
 mod gates;
-mod limit;
 #[cfg(test)]
 mod tests;
 
 pub use gates::{CaseLoad, case_gates};
-pub use limit::case_verdict;

@@ -5,22 +5,32 @@
 //! the next step gets its expected gain before it is taken. Nothing here opens a file, reads a
 //! clock or keeps state: values in, values out, whatever the values.
 
+mod budget;
 mod case;
+mod check;
+mod confidence;
+mod gain;
 mod gate;
 mod judge;
 mod machine;
+#[cfg(test)]
+mod plants;
 mod predict;
 mod reading;
+mod reference;
 mod rule;
 #[cfg(test)]
 mod sample;
+mod seen;
+mod slow;
 mod track;
 mod verdict;
 
-pub use case::{CaseLoad, case_gates, case_verdict};
+pub use case::{CaseLoad, case_gates};
 pub use gate::gates;
 pub use judge::{hold_against, judge};
 pub use machine::Machine;
 pub use predict::{MODEL, predict};
+pub use reference::verdicts_reference;
 pub use track::{Experience, records, track};
 pub use verdict::verdict;

@@ -1,7 +1,11 @@
+use std::collections::BTreeMap;
+
 use pinchpoint_measure::{
     Factors, Pace, Phase, Trial, TrialStatus, Variant, factor_text, factor_u64,
 };
 use pinchpoint_stats::median;
+
+use crate::seen::Seen;
 
 /// A variant's figures as the rules and the model use them: medians over the trials that count,
 /// every one finite and not negative.
@@ -17,8 +21,13 @@ pub(crate) struct Reading {
     pub rows: f64,
     /// Rows per second, above 0.
     pub rows_per_s: f64,
-    /// Response time of an operation without the wait for its turn (open load), above 0.
+    /// Response time of an operation from its intended start, above 0.
+    pub response_ms: f64,
+    /// The same without the wait for its turn (open load), above 0.
     pub service_ms: f64,
+    /// From the start of a user's operation to the start of its next one, in a closed load: the
+    /// response time and the pause after it.
+    pub cycle_ms: f64,
     /// Share of the machine's CPU in use, 0 to 1.
     pub cpu: Option<f64>,
     /// Share of that which the load threads used, as a share of the machine's CPU, 0 to 1.
@@ -31,8 +40,25 @@ pub(crate) struct Reading {
     pub target_per_s: Option<f64>,
     /// Trials that count.
     pub trials: usize,
-    /// Gates that failed in one of them.
-    pub failed_gates: Vec<String>,
+    /// The load generator had no headroom in a trial.
+    pub generator_full: bool,
+    /// Other gates that failed, and in how many of the trials.
+    pub failed_gates: BTreeMap<String, usize>,
+    /// Cores that server and load share.
+    pub cores: f64,
+    /// Whether operations are requests to an application.
+    pub requests: bool,
+    /// Failed operations ÷ all.
+    pub failed_share: f64,
+    /// Why operations failed, the most frequent first.
+    pub errors: Vec<(String, u64)>,
+    /// Throughput of each trial.
+    pub throughputs: Vec<f64>,
+    /// Throughput of the second half of a trial ÷ that of the first: the largest change there was,
+    /// where a trial has enough intervals to tell.
+    pub drift: Option<f64>,
+    /// What was seen around the load.
+    pub seen: Option<Seen>,
     phases_ms: Vec<(Phase, f64)>,
 }
 
@@ -58,31 +84,69 @@ impl Reading {
             .filter(|rows| *rows > 0.0)
             .unwrap_or(1.0);
         let client_s = positive(summary.client_cpu_us_per_op).unwrap_or(0.0) / 1e6;
-        let mut failed_gates: Vec<String> = trials
-            .iter()
-            .flat_map(|t| t.gates.iter().filter(|g| !g.passed).map(|g| g.name.clone()))
-            .collect();
-        failed_gates.sort_unstable();
-        failed_gates.dedup();
+        let target_per_s = match first.pace {
+            Pace::Open { target_per_s, .. } => positive(target_per_s),
+            Pace::Closed => None,
+        };
+        let seen = Seen::of(&trials);
+        let cpu = middle(trials.iter().filter_map(|t| t.cpu_percent)).map(|p| (p / 100.0).min(1.0));
+        let users = users(&factors);
+        let mut failed_gates = failed_gates(&trials);
+        let generator_full = failed_gates.remove("generator-headroom").is_some();
+        let service_ms = positive(response - schedule)?;
+        let turn = users * rows / rows_per_s * 1000.0;
         Some(Self {
             name: variant.name.clone(),
-            users: factor_u64(&factors, "concurrency").unwrap_or(1).max(1) as f64,
+            users,
             rows,
             rows_per_s,
-            service_ms: positive(response - schedule)?,
-            cpu: middle(trials.iter().filter_map(|t| t.cpu_percent)).map(|p| (p / 100.0).min(1.0)),
+            response_ms: response,
+            service_ms,
+            // Within a tenth it is the edges of the trial, not a pause.
+            cycle_ms: match target_per_s {
+                None if turn.is_finite() && turn > 1.1 * service_ms => turn,
+                _ => service_ms,
+            },
+            cpu,
             client_cpu: (client_s * rows_per_s / rows / cores).min(1.0),
             client_share: over(|t| t.client_cpu_share).unwrap_or(0.0).min(1.0),
             memory_percent: middle(trials.iter().filter_map(|t| t.memory_percent)),
-            target_per_s: match first.pace {
-                Pace::Open { target_per_s, .. } => positive(target_per_s),
-                Pace::Closed => None,
-            },
+            target_per_s,
             trials: trials.len(),
+            generator_full,
             failed_gates,
+            cores,
+            requests: trials.iter().any(|t| t.http.is_some()),
+            failed_share: over(|t| t.failed as f64 / (t.failed + t.succeeded) as f64)
+                .unwrap_or(0.0)
+                .min(1.0),
+            errors: errors(&trials),
+            throughputs: trials.iter().filter_map(|t| positive(t.throughput_per_s)).collect(),
+            drift: trials
+                .iter()
+                .filter_map(|t| drift(t))
+                .max_by(|a, b| a.ln().abs().total_cmp(&b.ln().abs())),
+            seen,
             phases_ms: phases_ms.into_iter().filter(|(p, _)| *p != Phase::Schedule).collect(),
             factors,
         })
+    }
+
+    /// Operations per second.
+    pub(crate) fn ops_per_s(&self) -> f64 {
+        self.rows_per_s / self.rows
+    }
+
+    /// How much throughput differs over the trials: (largest − smallest) ÷ median.
+    pub(crate) fn spread(&self) -> f64 {
+        let most = self.throughputs.iter().copied().fold(f64::MIN, f64::max);
+        let least = self.throughputs.iter().copied().fold(f64::MAX, f64::min);
+        median(&self.throughputs).map_or(0.0, |middle| sound((most - least) / middle))
+    }
+
+    /// What was seen of the sessions, processes and counters.
+    pub(crate) fn seen(&self) -> Option<&Seen> {
+        self.seen.as_ref()
     }
 
     /// Mean time of an operation in the phases that `select` picks, in milliseconds.
@@ -94,12 +158,6 @@ impl Reading {
     /// The same as a share of the service time, 0 to 1.
     pub(crate) fn share(&self, select: impl Fn(Phase) -> bool) -> f64 {
         (self.phase_ms(select) / self.service_ms).clamp(0.0, 1.0)
-    }
-
-    /// By how much throughput could rise before the machine's CPU is used up, at most 10 (also
-    /// when CPU was not measured).
-    pub(crate) fn headroom(&self) -> f64 {
-        self.cpu.map_or(10.0, |cpu| (1.0 / cpu).clamp(1.0, 10.0))
     }
 
     /// CPU of the machine for one operation, in milliseconds of one core.
@@ -121,6 +179,47 @@ impl Reading {
 /// The value when it is finite and above 0.
 pub(crate) fn positive(value: f64) -> Option<f64> {
     (value.is_finite() && value > 0.0).then_some(value)
+}
+
+/// The value when it is finite and above 0, else 0.
+pub(crate) fn sound(value: f64) -> f64 {
+    positive(value).unwrap_or(0.0)
+}
+
+/// Operations under way at most: users of an application, or of a table. At least 1.
+fn users(factors: &Factors) -> f64 {
+    let named = ["concurrency", "users", "clients"];
+    named.iter().find_map(|name| factor_u64(factors, name)).unwrap_or(1).max(1) as f64
+}
+
+fn failed_gates(trials: &[&Trial]) -> BTreeMap<String, usize> {
+    let mut failed = BTreeMap::new();
+    for gate in trials.iter().flat_map(|t| &t.gates).filter(|g| !g.passed) {
+        *failed.entry(gate.name.clone()).or_default() += 1;
+    }
+    failed
+}
+
+fn errors(trials: &[&Trial]) -> Vec<(String, u64)> {
+    let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+    for (cause, count) in trials.iter().flat_map(|t| &t.errors) {
+        let sum = sums.entry(cause).or_default();
+        *sum = sum.saturating_add(*count);
+    }
+    let mut sorted: Vec<(String, u64)> = sums.into_iter().map(|(c, n)| (c.to_owned(), n)).collect();
+    sorted.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    sorted
+}
+
+/// Throughput in the second half of a trial ÷ that in the first; from 4 intervals on, so that one
+/// short stall does not look like a change.
+fn drift(trial: &Trial) -> Option<f64> {
+    let rates: Vec<f64> = trial.intervals.iter().map(|i| i.tps).collect();
+    if rates.len() < 4 {
+        return None;
+    }
+    let (first, second) = rates.split_at(rates.len() / 2);
+    positive(median(second)? / median(first)?)
 }
 
 /// Median of the values that are finite and not negative.

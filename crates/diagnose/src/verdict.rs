@@ -1,67 +1,151 @@
-use pinchpoint_measure::{Elimination, PHASES, Variant, Verdict, significant};
+use pinchpoint_measure::{Elimination, Suspect, Variant, Verdict, significant};
 
 use crate::Machine;
+use crate::budget::Budget;
+use crate::check::{Check, checks};
+use crate::confidence::{WORTH_IT, confidence, missing};
 use crate::reading::Reading;
-use crate::rule::{Candidate, Finding, RULES, Rule};
+use crate::rule::{Candidate, Clue, Finding, RULES, Rule};
+use crate::slow::slow;
 
-/// A gain below which removing a cause is not worth its name.
-const WORTH_IT: f64 = 1.1;
 /// Share of an open load's target from which it counts as met.
 const TARGET_MET: f64 = 0.95;
+/// CPU in use below which it is the users that are few, not anything that is full.
+const IDLE: f64 = 0.7;
 
 /// What limited a variant, by elimination: each cause is looked at, and of those that could limit
-/// the one wins whose removal could raise throughput most. `None` without figures that count.
+/// the one wins whose removal could raise throughput most. A cause that is only how another one
+/// shows is not named beside it. `None` without figures that count.
 ///
-/// Confidence is 0.5 when the runner-up's possible gain equals the winner's, and rises to 0.9
-/// where there is no other candidate. It loses 0.1 for each figure that speaks against the winner
-/// and for each missing source (CPU, a second trial); it is at most 0.6 with a single piece of
-/// evidence and at most 0.3 when a gate failed.
+/// A measurement that cannot be true, or was disturbed, gets the verdict `inconclusive`; an open
+/// load that reached its target, `none`; one in which nothing is full, `users`; one in which no
+/// cause stands out, `balanced`.
 pub fn verdict(variant: &Variant, machine: &Machine) -> Option<Verdict> {
     let reading = Reading::of(variant, machine.cores())?;
-    let findings: Vec<(&Rule, Finding)> =
-        RULES.iter().map(|rule| (rule, (rule.examine)(&reading, machine))).collect();
-    let mut candidates: Vec<(&Rule, &Candidate)> = findings
+    let found: Vec<Found> = RULES
         .iter()
-        .filter_map(|(rule, finding)| Some((*rule, finding.candidate.as_ref()?)))
-        .filter(|(_, candidate)| candidate.gain >= WORTH_IT)
+        .map(|rule| Found { rule, finding: (rule.examine)(&reading, machine) })
         .collect();
-    candidates.sort_by(|(_, a), (_, b)| {
-        b.gain.total_cmp(&a.gain).then_with(|| b.share.total_cmp(&a.share))
+    let candidates = candidates(&found);
+    let checks = checks(&reading);
+    let void = checks.iter().find_map(|check| match check {
+        Check::Void(why) => Some(why.clone()),
+        _ => None,
     });
 
-    let mut verdict = match candidates.first() {
-        _ if target_met(&reading) => nothing_limits(&reading),
-        Some((rule, candidate)) => named(rule, candidate, candidates.get(1)),
-        None => balanced(&reading),
+    let mut verdict = match (void, candidates.as_slice()) {
+        (Some(why), _) => inconclusive(why),
+        (None, _) if target_met(&reading) => nothing_limits(&reading),
+        (None, [winner, others @ ..]) => named(winner, others, &reading, &checks),
+        (None, []) => nothing_stands_out(&reading),
     };
-    verdict.elimination = findings
-        .iter()
-        .map(|(rule, finding)| Elimination {
-            cause: rule.cause.to_owned(),
-            finding: finding.text.clone(),
-            limits: rule.bottleneck == verdict.bottleneck,
-        })
-        .collect();
-    doubt(&mut verdict, &reading);
+    verdict.against.extend(checks.into_iter().filter_map(|check| match check {
+        Check::Doubt(text) | Check::Note(text) => Some(text),
+        Check::Void(_) => None,
+    }));
+    verdict.elimination = elimination(&found, &verdict.bottleneck);
     verdict.arithmetic = Some(arithmetic(&reading));
+    verdict.slow = slow(&reading);
+    let budget = Budget::of(&reading);
+    verdict.where_time_goes = budget.largest(&reading);
+    verdict.closure = Some(budget.closure()).filter(|closure| closure.is_finite());
+    verdict.budget = budget.into_lines();
     Some(verdict)
 }
 
-fn named(rule: &Rule, winner: &Candidate, second: Option<&(&Rule, &Candidate)>) -> Verdict {
-    let mut against = winner.against.clone();
-    let doubts = 0.1 * against.len() as f64;
-    let mut lead = 1.0;
-    if let Some((other, candidate)) = second {
-        lead = 1.0 - (candidate.gain - 1.0) / (winner.gain - 1.0);
-        let gain = significant(candidate.gain, 2);
-        against.push(format!("{} could limit as well: without it up to {gain} ×", other.cause));
+/// A rule, and what it found.
+struct Found {
+    rule: &'static Rule,
+    finding: Finding,
+}
+
+/// A rule whose cause may be what limits.
+struct Named<'a> {
+    rule: &'static Rule,
+    candidate: &'a Candidate,
+}
+
+/// The candidates worth their name, the largest possible gain first. A cause that makes every other
+/// figure void comes before them all; one that another candidate only shows as is left out.
+fn candidates(found: &[Found]) -> Vec<Named<'_>> {
+    let worth = found.iter().filter_map(|f| {
+        let candidate = f.finding.candidate.as_ref()?;
+        let worth = candidate.first || candidate.gain[1] >= WORTH_IT;
+        worth.then_some(Named { rule: f.rule, candidate })
+    });
+    let worth: Vec<Named<'_>> = worth.collect();
+    let shown: Vec<&str> = worth.iter().flat_map(|n| n.rule.shows_as).copied().collect();
+    let mut named: Vec<Named<'_>> =
+        worth.into_iter().filter(|n| !shown.contains(&n.rule.bottleneck)).collect();
+    named.sort_by(|a, b| {
+        let (x, y) = (a.candidate, b.candidate);
+        y.first
+            .cmp(&x.first)
+            .then_with(|| y.gain[1].total_cmp(&x.gain[1]))
+            .then_with(|| y.share.total_cmp(&x.share))
+    });
+    named
+}
+
+fn named(winner: &Named<'_>, others: &[Named<'_>], reading: &Reading, checks: &[Check]) -> Verdict {
+    let second = others.first();
+    let mut against = winner.candidate.against.clone();
+    let doubts = checks.iter().filter(|check| matches!(check, Check::Doubt(_))).count();
+    let sure = confidence(
+        winner.candidate,
+        second.map(|other| other.candidate),
+        reading,
+        against.len() + doubts,
+    );
+    if let Some(other) = second {
+        let gain = significant(other.candidate.gain[1], 2);
+        against
+            .push(format!("{} could limit as well: without it up to {gain} ×", other.rule.cause));
     }
     Verdict {
-        bottleneck: rule.bottleneck.to_owned(),
-        share: winner.share,
-        confidence: 0.5 + 0.4 * lead - doubts,
-        evidence: winner.evidence.clone(),
+        bottleneck: winner.rule.bottleneck.to_owned(),
+        share: winner.candidate.share.clamp(0.0, 1.0),
+        confidence: sure,
+        evidence: texts(&winner.candidate.evidence),
         against,
+        gain: Some(winner.candidate.gain),
+        runner_up: second.map(|other| Suspect {
+            bottleneck: other.rule.bottleneck.to_owned(),
+            share: other.candidate.share.clamp(0.0, 1.0),
+            gain: other.candidate.gain[1],
+        }),
+        advice: winner.rule.page.advice.iter().map(|text| (*text).to_owned()).collect(),
+        next: next(winner, second, reading),
+        ..Verdict::default()
+    }
+}
+
+fn texts(clues: &[Clue]) -> Vec<String> {
+    clues.iter().map(|clue| clue.text.clone()).collect()
+}
+
+/// What would limit once the winner is gone: CPU, when it is what bounds the gain, else the
+/// runner-up.
+fn next(winner: &Named<'_>, second: Option<&Named<'_>>, reading: &Reading) -> Option<String> {
+    let bounded = winner.candidate.gain[1] >= 0.98 * reading.headroom();
+    let is_cpu = winner.rule.bottleneck.ends_with("-cpu");
+    if bounded && !is_cpu && reading.cpu.is_some() {
+        let full = if reading.requests { "machine-cpu" } else { "server-cpu" };
+        return Some(full.to_owned());
+    }
+    second.map(|other| other.rule.bottleneck.to_owned())
+}
+
+/// The measurement does not carry a verdict.
+fn inconclusive(why: String) -> Verdict {
+    Verdict {
+        bottleneck: "inconclusive".to_owned(),
+        evidence: vec![why.clone()],
+        inconclusive: Some(why),
+        advice: vec![
+            "measure again, longer and with nothing else on the machine (`--duration`, `--trials`)"
+                .to_owned(),
+        ],
         ..Verdict::default()
     }
 }
@@ -69,50 +153,61 @@ fn named(rule: &Rule, winner: &Candidate, second: Option<&(&Rule, &Candidate)>) 
 /// An open load that reached its target: there is room left, and no telling what would limit.
 fn nothing_limits(reading: &Reading) -> Verdict {
     let target = significant(reading.target_per_s.unwrap_or(0.0), 3);
-    let mut evidence = vec![format!("the target of {target} rows/s was met")];
-    evidence.extend(reading.idle_cpu());
-    Verdict { bottleneck: "none".to_owned(), confidence: 0.9, evidence, ..Verdict::default() }
+    let unit = if reading.requests { "requests" } else { "rows" };
+    let mut evidence = vec![format!("the target of {target} {unit}/s was met")];
+    evidence.extend(reading.idle_cpu().map(|clue| clue.text));
+    let confidence = missing(0.95, reading);
+    Verdict { bottleneck: "none".to_owned(), confidence, evidence, ..Verdict::default() }
 }
 
-/// No single cause stands out.
-fn balanced(reading: &Reading) -> Verdict {
-    let largest = PHASES
-        .into_iter()
-        .max_by(|a, b| reading.phase_ms(|p| p == *a).total_cmp(&reading.phase_ms(|p| p == *b)));
-    let share = largest.map_or(0.0, |phase| reading.share(|p| p == phase));
-    let evidence = largest
-        .map(|phase| format!("the largest phase, {}, takes {:.0} %", phase.name(), share * 100.0));
+/// No cause could give a tenth more. Where nothing is near its limit either, throughput is what so
+/// many users ask for; else the parts are in balance.
+fn nothing_stands_out(reading: &Reading) -> Verdict {
+    let idle = reading.cpu.is_some_and(|cpu| cpu < IDLE) && reading.headroom() > 1.0 / IDLE;
+    if idle && reading.target_per_s.is_none() {
+        let wait = significant(reading.service_ms, 3);
+        let text = format!("nothing was at its limit: each user waited {wait} ms for an answer");
+        let mut evidence = vec![text];
+        evidence.extend(reading.idle_cpu().map(|clue| clue.text));
+        let confidence = missing(0.5, reading);
+        return Verdict {
+            bottleneck: "users".to_owned(),
+            share: 1.0,
+            confidence,
+            evidence,
+            advice: vec!["more users at a time, until something is at its limit".to_owned()],
+            ..Verdict::default()
+        };
+    }
+    let largest = Budget::of(reading).largest(reading);
+    let share = largest.as_ref().map_or(0.0, |l| l.share);
+    let text =
+        |l: Suspect| format!("the largest part, {}, takes {:.0} %", l.bottleneck, share * 100.0);
     Verdict {
         bottleneck: "balanced".to_owned(),
         share,
-        confidence: 0.5,
-        evidence: evidence.into_iter().collect(),
+        confidence: missing(0.5, reading),
+        evidence: largest.into_iter().map(text).collect(),
         against: vec!["no single cause stands out".to_owned()],
         ..Verdict::default()
     }
 }
 
-fn target_met(reading: &Reading) -> bool {
-    reading.target_per_s.is_some_and(|target| reading.rows_per_s >= TARGET_MET * target)
+/// Every cause about which there is something to say.
+fn elimination(found: &[Found], bottleneck: &str) -> Vec<Elimination> {
+    found
+        .iter()
+        .filter(|f| !f.finding.text.is_empty())
+        .map(|f| Elimination {
+            cause: f.rule.cause.to_owned(),
+            finding: f.finding.text.clone(),
+            limits: f.rule.bottleneck == bottleneck,
+        })
+        .collect()
 }
 
-/// Lowers the confidence for what is missing or wrong, and says so.
-fn doubt(verdict: &mut Verdict, reading: &Reading) {
-    if verdict.evidence.len() < 2 {
-        verdict.confidence = verdict.confidence.min(0.6);
-    }
-    if reading.cpu.is_none() {
-        verdict.confidence -= 0.1;
-    }
-    if reading.trials < 2 {
-        verdict.confidence -= 0.1;
-        verdict.against.push("one trial only".to_owned());
-    }
-    if !reading.failed_gates.is_empty() {
-        verdict.confidence = verdict.confidence.min(0.3);
-        verdict.against.push(format!("checks that failed: {}", reading.failed_gates.join(", ")));
-    }
-    verdict.confidence = verdict.confidence.clamp(0.05, 0.95);
+fn target_met(reading: &Reading) -> bool {
+    reading.target_per_s.is_some_and(|target| reading.rows_per_s >= TARGET_MET * target)
 }
 
 /// The estimate held against the measurement: X = N ÷ R (Little 1961).
@@ -168,7 +263,7 @@ mod tests {
     #[test]
     fn the_documents_first_rung() {
         assert_snapshot!(text(&verdict(&Sample::rung_1().variant(), &N100).unwrap()), @r#"
-        connection-setup 67 % (confidence 0.78)
+        connection-setup 67 % (confidence 0.88)
         + opening and closing takes 10.0 ms of 15.0 ms (67 %)
         + the statement itself takes 5.00 ms
         + most of it, 9.40 ms, is authentication and the backend's start
@@ -190,7 +285,7 @@ mod tests {
     #[test]
     fn the_documents_second_rung() {
         assert_snapshot!(text(&verdict(&Sample::rung_2().variant(), &N100).unwrap()), @r#"
-        serial-round-trips 100 % (confidence 0.84)
+        serial-round-trips 100 % (confidence 0.90)
         + 1 operation at a time: every 5.70 ms one round trip, and nothing overlaps
         + CPU 15 % busy: it does not limit
         - WAL flush could limit as well: without it up to 1.8 ×
@@ -210,7 +305,7 @@ mod tests {
     #[test]
     fn many_users_that_use_up_the_cores() {
         assert_snapshot!(text(&verdict(&Sample::rung_2b().variant(), &HERE).unwrap()), @r#"
-        server-cpu 100 % (confidence 0.80)
+        server-cpu 100 % (confidence 0.77)
         + 95 % of 2 cores busy
         + 59.9 µs of CPU a row × 31,740 rows/s = 1.9 cores
         + the load threads' part of it is 19 %

@@ -83,7 +83,8 @@ pub(crate) fn remember(result: &RunResult, ledger: &Ledger) -> Option<String> {
     Some(format!("what became of this run's predictions is not remembered: {error}"))
 }
 
-fn machine(result: &RunResult) -> Machine {
+/// What a verdict needs to know of the machine.
+pub(crate) fn machine(result: &RunResult) -> Machine {
     Machine { cpus: result.environment.cpus, fsync_us: result.environment.fsync_us }
 }
 

@@ -34,6 +34,9 @@ pub struct Verdict {
     /// The budget's sum divided by the mean response time: 1 when all is explained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closure: Option<f64>,
+    /// What would limit once it is gone, as far as that can be told: a stable name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
     /// What to do about it, the cheapest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub advice: Vec<String>,

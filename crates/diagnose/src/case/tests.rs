@@ -1,12 +1,12 @@
-//! Cases planted with what the gates and the verdict are to find.
+//! Cases planted with what the gates are to find.
 
 use pinchpoint_measure::{
-    CheckFigures, EvidenceFigures, Gate, HttpFigures, PoolerFigures, ProcessFigures,
-    SessionFigures, StackFigures, Trial,
+    CheckFigures, EvidenceFigures, Gate, HttpFigures, ProcessFigures, SessionFigures, StackFigures,
+    Trial,
 };
 use proptest::prelude::*;
 
-use super::{CaseLoad, case_gates, case_verdict};
+use super::{CaseLoad, case_gates};
 use crate::sample::Sample;
 
 fn process(name: &str, cpus: f64, cpu_s: f64, throttled: f64) -> ProcessFigures {
@@ -115,66 +115,6 @@ fn failures_keep_littles_law_from_being_judged_and_say_so() {
     assert!(gates[0].passed && gates[0].detail.contains("not judged"), "{:?}", gates[0]);
 }
 
-fn limit(plant: fn(&mut Trial, &mut StackFigures)) -> String {
-    let (mut trial, mut stack, _) = sound();
-    plant(&mut trial, &mut stack);
-    trial.stack = Some(stack);
-    let verdict = case_verdict(&trial).expect("a verdict");
-    assert!(!verdict.evidence.is_empty());
-    verdict.bottleneck
-}
-
-#[test]
-fn each_limit_is_named_when_it_is_planted() {
-    assert_eq!(limit(|_, _| ()), "users");
-    assert_eq!(
-        limit(|_, stack| stack.processes[0] = process("postgres", 0.5, 4.9, 1.0)),
-        "postgres-cpu"
-    );
-    assert_eq!(
-        limit(|_, stack| {
-            stack.processes[0] = process("postgres", 0.5, 4.9, 1.0);
-            stack.sessions.as_mut().expect("sessions").opened = 1000;
-        }),
-        "connection-setup"
-    );
-    assert_eq!(limit(|_, stack| stack.processes[1] = process("app", 1.0, 9.6, 0.9)), "app-cpu");
-    assert_eq!(
-        limit(|_, stack| stack.processes.push(process("pgbouncer", 4.0, 9.5, 0.0))),
-        "pooler-cpu"
-    );
-    assert_eq!(
-        limit(|_, stack| stack.processes.push(process("pgbouncer", 0.5, 4.9, 0.9))),
-        "pooler-cpu",
-        "its own limit is less than a CPU"
-    );
-    assert_eq!(limit(|trial, _| trial.client_cpu_share = 0.95), "generator");
-    assert_eq!(limit(|trial, _| trial.cpu_percent = Some(99.0)), "machine-cpu");
-    assert_eq!(
-        limit(|_, stack| {
-            stack.pooler =
-                Some(PoolerFigures { clients_waiting_mean: 12.0, ..PoolerFigures::default() });
-        }),
-        "pooler-slots"
-    );
-    assert_eq!(limit(|_, stack| stack.sessions.as_mut().expect("sessions").most = 20), "pool");
-    assert_eq!(
-        limit(|trial, _| {
-            (trial.failed, trial.rows_failed) = (100, 100);
-            trial.errors.insert("status 503".to_owned(), 100);
-        }),
-        "failures"
-    );
-}
-
-#[test]
-fn a_case_without_an_answer_has_no_verdict() {
-    let (mut trial, stack, _) = sound();
-    trial.succeeded = 0;
-    trial.stack = Some(stack);
-    assert_eq!(case_verdict(&trial), None);
-}
-
 proptest! {
     #[test]
     fn nonsense_never_panics(
@@ -190,7 +130,5 @@ proptest! {
         stack.sessions = Some(SessionFigures { most: counts[2], opened: counts[3], allowed: Some(counts[4]), samples: 1, transactions: None });
         stack.evidence.as_mut().expect("evidence").requests = counts[5];
         case_gates(&trial, &load, &stack);
-        trial.stack = Some(stack);
-        case_verdict(&trial);
     }
 }

@@ -1,4 +1,4 @@
-use super::{Candidate, Finding, Rule};
+use super::{Candidate, Finding, Page, Rule, Signal};
 use crate::Machine;
 use crate::reading::Reading;
 
@@ -6,7 +6,25 @@ use crate::reading::Reading;
 const THREAD_FULL: f64 = 0.9;
 
 /// The load generator itself. While it limits, nothing can be said of the server.
-pub(crate) const RULE: Rule = Rule { bottleneck: "client-cpu", cause: "load generator", examine };
+pub(crate) const RULE: Rule = Rule {
+    bottleneck: "client-cpu",
+    cause: "load generator",
+    examine,
+    shows_as: &[],
+    page: Page {
+        signature: "A load thread is on a CPU for at least 90 % of its time, or the load takes more \
+                    of a full machine than the server does.",
+        evidence: "The threads' CPU time by the kernel; the gate `generator-headroom`; the server \
+                   waits for the client.",
+        counter_evidence: "The server is at its own limit as well.",
+        advice: &[
+            "do not read this as a verdict on the server: the instrument is the limit",
+            "give the load more threads, or run it on another machine",
+            "use larger batches, so that each operation costs the load less",
+        ],
+        plant: "The generator under a CPU quota of its own.",
+    },
+};
 
 fn examine(reading: &Reading, _machine: &Machine) -> Finding {
     let thread = reading.client_share;
@@ -16,15 +34,30 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
         reading.client_cpu * 100.0
     );
     let takes_most = reading.cpu.is_some_and(|cpu| reading.client_cpu >= cpu / 2.0);
-    if thread < THREAD_FULL && !(reading.cpu_is_full() && takes_most) {
+    let full = thread >= THREAD_FULL || reading.generator_full || reading.at_limit("client");
+    if !(full || reading.cpu_is_full() && takes_most) {
         return Finding::cleared(text);
     }
-    let mut evidence = vec![text.clone()];
+    let mut evidence = vec![Signal::Kernel.says(text.clone())];
     if takes_most {
-        evidence.push("the load threads use more of the machine than the server does".to_owned());
+        let more = "the load threads use more of the machine than the server does";
+        evidence.push(Signal::Clock.says(more));
     }
-    // Above every other gain: an instrument at its limit makes the other figures void.
-    let candidate =
-        Candidate { share: thread.max(reading.client_cpu), gain: 100.0, evidence, against: vec![] };
-    Finding { text, candidate: Some(candidate) }
+    if reading.generator_full {
+        evidence.push(Signal::Clock.says("the check of the generator's headroom failed"));
+    }
+    if reading.at_limit("client") {
+        evidence.push(Signal::Counters.says("the load's own CPU limit held it back"));
+    }
+    let share = thread.max(reading.client_cpu);
+    let against = if reading.server_at_limit() {
+        vec!["the server is at its CPU limit as well".to_owned()]
+    } else {
+        vec![]
+    };
+    let gain = [1.0, reading.headroom().max(1.0 / (1.0 - share).max(0.1))];
+    Finding::suspect(
+        text,
+        Candidate { share, gain, evidence, against, first: true, ..Candidate::default() },
+    )
 }

@@ -1,26 +1,90 @@
-use super::{Candidate, Finding, Rule};
+use pinchpoint_measure::significant;
+
+use super::{Candidate, Finding, Page, Rule, Signal};
 use crate::Machine;
-use crate::reading::Reading;
+use crate::reading::{Reading, sound};
 
 /// Memory in use from which the machine may be swapping, in per cent.
 const FULL: f64 = 95.0;
+/// Share of time in which some task waited for memory from which it may be what limits.
+const PRESSURE: f64 = 0.1;
+/// Pages swapped a second from which the same holds.
+const SWAPPED_PER_S: f64 = 50.0;
 
-/// Memory. Only a suspicion: swapping itself is not measured.
-pub(crate) const RULE: Rule = Rule { bottleneck: "memory", cause: "memory", examine };
+/// Memory: pages that are taken away and fetched again.
+pub(crate) const RULE: Rule = Rule {
+    bottleneck: "memory",
+    cause: "memory",
+    examine,
+    shows_as: &["data-io", "temp-files", "server-wait"],
+    page: Page {
+        signature: "Tasks wait for memory for 10 % of the time or more (pressure stall information), \
+                    50 pages a second are swapped, or a memory limit stands in the way of \
+                    allocations while there is pressure.",
+        evidence: "Pressure, swapped pages, page faults that read from disk, the control group's \
+                   count of allocations that met its limit; memory in use.",
+        counter_evidence: "No pressure and no swapping, however much is in use: a full page cache is \
+                           as it should be.",
+        advice: &[
+            "fewer sessions, or a smaller work_mem: each may take it several times over",
+            "a memory limit that leaves room for the page cache beside shared_buffers",
+            "more memory",
+        ],
+        plant: "A memory limit just above shared_buffers, and large sorts.",
+    },
+};
 
 fn examine(reading: &Reading, _machine: &Machine) -> Finding {
-    let Some(percent) = reading.memory_percent else {
-        return Finding::cleared("not measured".to_owned());
+    let percent = reading.memory_percent;
+    let in_use = percent.map(|percent| format!("{percent:.0} % in use"));
+    if let Some(found) = pressed(reading, in_use.as_deref()) {
+        return found;
+    }
+    let Some((percent, text)) = percent.zip(in_use) else {
+        return Finding::cleared("not measured");
     };
-    let text = format!("{percent:.0} % in use");
-    if percent < FULL {
+    // Where pressure was measured and there is none, memory in use proves nothing.
+    let measured = reading.seen().and_then(|s| s.observation.host?.memory_pressure).is_some();
+    if percent < FULL || measured {
         return Finding::cleared(text);
     }
     let candidate = Candidate {
-        share: 0.0,
-        gain: 1.2,
-        evidence: vec![text.clone()],
+        gain: [1.0, 1.2],
+        evidence: vec![Signal::Kernel.says(text.clone())],
         against: vec!["swapping was not observed, only the memory in use".to_owned()],
+        ..Candidate::default()
     };
-    Finding { text, candidate: Some(candidate) }
+    Finding::suspect(text, candidate)
+}
+
+/// Pressure, swapping, or a limit that allocations met.
+fn pressed(reading: &Reading, in_use: Option<&str>) -> Option<Finding> {
+    let seen = reading.seen()?;
+    let host = seen.observation.host?;
+    let pressure = host.memory_pressure.unwrap_or(0.0).min(1.0);
+    let swapped = sound(host.swapped_pages.unwrap_or(0.0) / seen.observation.seconds);
+    let pushes = seen.process("postgres").and_then(|p| p.memory_pushes).unwrap_or(0);
+    let limited = pushes > 0 && pressure >= PRESSURE / 5.0;
+    if pressure < PRESSURE && swapped < SWAPPED_PER_S && !limited {
+        return None;
+    }
+    let text = format!("tasks waited for memory {:.0} % of the time", pressure * 100.0);
+    let mut evidence = vec![Signal::Kernel.says(text.clone())];
+    if swapped > 0.0 {
+        evidence
+            .push(Signal::Disk.says(format!("{} pages swapped a second", significant(swapped, 2))));
+    }
+    if pushes > 0 {
+        let met = format!("allocations of the server met its memory limit {pushes} times");
+        evidence.push(Signal::Counters.says(met));
+    }
+    if let Some(faults) = host.major_faults.filter(|faults| *faults > 0.0) {
+        let each = significant(faults / seen.operations, 2);
+        evidence
+            .push(Signal::Disk.says(format!("{each} page faults from disk for each operation")));
+    }
+    evidence.extend(in_use.map(|text| Signal::Kernel.says(text)));
+    let share = pressure.max(if swapped >= SWAPPED_PER_S { 0.2 } else { 0.0 });
+    let gain = reading.gain_without(share);
+    Some(Finding::suspect(text, Candidate { share, gain, evidence, ..Candidate::default() }))
 }

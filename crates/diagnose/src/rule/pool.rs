@@ -1,27 +1,100 @@
-use pinchpoint_measure::{Phase, factor_u64};
+use pinchpoint_measure::{Phase, WaitClass, factor_u64, significant};
 
-use super::{Candidate, Finding, LARGE_SHARE, Rule, part};
+use super::{Candidate, Finding, LARGE_SHARE, Page, Rule, Signal, part};
 use crate::Machine;
 use crate::reading::Reading;
 
+/// Share of the time that a connection is held from which a queue behind it is that of what it
+/// waits for: a larger pool would only move the queue.
+const CONTENDED: f64 = 0.5;
+/// Waits that grow with the sessions that wait.
+const CONTENTION: [WaitClass; 4] =
+    [WaitClass::RowLock, WaitClass::ObjectLock, WaitClass::LwLock, WaitClass::WalInsert];
+
 /// Users waiting for a pooled connection.
-pub(crate) const RULE: Rule = Rule { bottleneck: "pool-wait", cause: "pool", examine };
+pub(crate) const RULE: Rule = Rule {
+    bottleneck: "pool-wait",
+    cause: "pool",
+    examine,
+    shows_as: &[],
+    page: Page {
+        signature: "Waiting for a pooled connection takes at least 30 % of an operation's time, or \
+                    all connections that an application's pools allow are open; and nobody is short \
+                    of CPU.",
+        evidence: "The phase `checkout`; connections against users; sessions that the server saw.",
+        counter_evidence: "CPU or locks are used up: a larger pool would move the queue into the \
+                           server. Connections are held by idle transactions: hold them shorter.",
+        advice: &[
+            "give connections back sooner: no work on them that is not the database's",
+            "a larger pool, step by step, as long as throughput grows",
+            "fewer users at a time in front of it",
+        ],
+        plant: "A pool of 2 for 50 users and short statements.",
+    },
+};
 
 fn examine(reading: &Reading, _machine: &Machine) -> Finding {
+    if reading.requests {
+        return of_application(reading);
+    }
     let ms = reading.phase_ms(|p| p == Phase::Checkout);
     let share = reading.share(|p| p == Phase::Checkout);
     let text = format!("waiting for a connection takes {}", part(ms, reading.service_ms));
-    // With the CPU used up, a larger pool would only move the queue into the server.
-    if share < LARGE_SHARE || reading.cpu_is_full() {
+    // With the CPU used up, or locks, a larger pool would only move the queue into the server.
+    if share < LARGE_SHARE || reading.no_cpu_left() {
         return Finding::cleared(text);
     }
-    let mut evidence = vec![text.clone()];
+    let held = reading.service_ms - ms;
+    let contended = reading.seen().map_or(0.0, |s| s.classes_ms(&CONTENTION) / held);
+    if contended >= CONTENDED {
+        let why =
+            format!("{:.0} % of the time that it is held is waiting for locks", contended * 100.0);
+        return Finding::cleared(format!("{text}, but {why}"));
+    }
+    let mut evidence = vec![Signal::Clock.says(text.clone())];
     let mut against = Vec::new();
     if let Some(pool) = factor_u64(&reading.factors, "pool") {
         let sizes = format!("{pool} connections for {} users", reading.users);
-        if (pool as f64) < reading.users { evidence.push(sizes) } else { against.push(sizes) }
+        if (pool as f64) < reading.users {
+            evidence.push(Signal::Levels.says(sizes));
+        } else {
+            against.push(sizes);
+        }
+    }
+    if let Some(active) = reading.seen().and_then(|s| Some(s.samples()?.active)) {
+        let active = format!("{} sessions executed at a time", significant(active, 2));
+        evidence.push(Signal::Samples.says(active));
     }
     evidence.extend(reading.idle_cpu());
-    let candidate = Candidate { share, gain: reading.gain_without(share), evidence, against };
-    Finding { text, candidate: Some(candidate) }
+    let gain = reading.gain_without(share);
+    Finding::suspect(text, Candidate { share, gain, evidence, against, ..Candidate::default() })
+}
+
+/// An application's pools: seen from the server, which counts their connections.
+fn of_application(reading: &Reading) -> Finding {
+    let sessions = reading.seen().and_then(|s| s.sessions.as_ref());
+    let Some((sessions, allowed)) = sessions.and_then(|s| Some((s, s.allowed?))) else {
+        return Finding::cleared("");
+    };
+    let text = format!("{} of the {allowed} connections of its pools were open", sessions.most);
+    if sessions.most < allowed || reading.no_cpu_left() || reading.at_limit("app") {
+        return Finding::cleared(text);
+    }
+    let open =
+        format!("all {allowed} connections of its pools were open, and nobody was short of CPU");
+    let mut evidence = vec![Signal::Counters.says(open)];
+    let mut against = Vec::new();
+    if (allowed as f64) < reading.users {
+        let sizes = format!("{allowed} connections for {} users", reading.users);
+        evidence.push(Signal::Levels.says(sizes));
+    }
+    let active = reading.seen().and_then(|s| Some(s.samples()?.active));
+    if let Some(active) = active.filter(|active| *active < allowed as f64 / 2.0) {
+        let active = significant(active, 2);
+        against.push(format!("only {active} of them executed at a time, on average"));
+    }
+    let most = reading.users / (allowed as f64).max(1.0);
+    let gain = [1.0, reading.headroom().min(most.max(1.0))];
+    let found = Candidate { share: 0.5, gain, evidence, against, ..Candidate::default() };
+    Finding::suspect(text, found)
 }

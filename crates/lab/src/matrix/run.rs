@@ -13,6 +13,7 @@ use pinchpoint_stack::{Cancel, Postgres};
 use crate::directory::ResultDirectory;
 use crate::environment;
 use crate::error::LabError;
+use crate::forecast::machine;
 use crate::matrix::bench::Bench;
 use crate::matrix::case::CaseRun;
 use crate::matrix::readiness::{Prepared, Readiness, obstacle, prepare};
@@ -308,10 +309,11 @@ impl MatrixRun<'_> {
     /// Takes a trial into the result, and writes it.
     fn keep(&mut self, at: usize, trial: Trial) -> Result<(), LabError> {
         let interrupted = trial.status == TrialStatus::Interrupted;
-        let verdict = pinchpoint_diagnose::case_verdict(&trial);
+        let machine = machine(&self.result);
         let variant = &mut self.result.variants[at];
         variant.trials.push(trial.clone());
         summary::update(variant);
+        let verdict = pinchpoint_diagnose::verdict(variant, &machine);
         if verdict.is_some() {
             variant.verdict.clone_from(&verdict);
         }

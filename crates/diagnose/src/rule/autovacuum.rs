@@ -1,0 +1,53 @@
+use pinchpoint_measure::{Counter, WaitClass, significant};
+
+use super::{Candidate, Finding, Page, Rule, Signal};
+use crate::Machine;
+use crate::reading::Reading;
+
+/// Mean workers at work from which they take what the load would use.
+const AT_WORK: f64 = 0.5;
+/// Share of the load's time in waits that autovacuum makes longer.
+const WAITING: f64 = 0.2;
+const CLASSES: [WaitClass; 4] =
+    [WaitClass::DataRead, WaitClass::DataWrite, WaitClass::WalFlush, WaitClass::LwLock];
+
+/// Autovacuum beside the load.
+pub(crate) const RULE: Rule = Rule {
+    bottleneck: "autovacuum",
+    cause: "autovacuum",
+    examine,
+    shows_as: &["data-io", "lw-lock"],
+    page: Page {
+        signature: "Half an autovacuum worker or more is at work on average, and the load has no CPU \
+                    left or waits for data and log for at least 20 % of its time.",
+        evidence: "Sampled workers; runs of autovacuum counted; what the load waits for.",
+        counter_evidence: "No run in the measured part.",
+        advice: &[
+            "a smaller autovacuum_vacuum_cost_limit, or a longer naptime, for that table",
+            "not off: what it does not do now is bloat later",
+        ],
+        plant: "`autovacuum_naptime = 1s` with a cost limit of 10,000, and updates.",
+    },
+};
+
+fn examine(reading: &Reading, _machine: &Machine) -> Finding {
+    let Some((seen, samples)) = reading.seen().and_then(|s| Some((s, s.samples()?))) else {
+        return Finding::cleared("");
+    };
+    let workers = samples.autovacuum_workers;
+    let text = format!("{} workers at work on average", significant(workers, 2));
+    let share = reading.held_share(seen.classes_ms(&CLASSES));
+    if workers < AT_WORK || (share < WAITING && !reading.no_cpu_left()) {
+        return Finding::cleared(text);
+    }
+    let mut evidence = vec![Signal::Samples.says(text.clone())];
+    if let Some(runs) = seen.counter(Counter::Vacuums).filter(|runs| *runs >= 1.0) {
+        evidence.push(Signal::Counters.says(format!("{runs:.0} runs on user tables ended")));
+    }
+    // Beside a load of N sessions w workers are w ÷ (N + w) of those that share CPU and disk.
+    let part = workers / (samples.active + workers);
+    let gain = [1.0, (1.0 / (1.0 - part).max(0.1)).max(1.0)];
+    let against = vec!["how much of the waiting is due to it was not measured".to_owned()];
+    let found = Candidate { share: part, gain, evidence, against, ..Candidate::default() };
+    Finding::suspect(text, found)
+}

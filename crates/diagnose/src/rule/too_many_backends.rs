@@ -1,0 +1,64 @@
+use pinchpoint_measure::{WaitClass, significant};
+
+use super::{Candidate, Finding, Page, Rule, Signal};
+use crate::Machine;
+use crate::budget::split;
+use crate::reading::{Reading, sound};
+
+/// Sessions executing at a time for each core from which switching between them costs more than a
+/// queue in front of the server would.
+const FOR_A_CORE: f64 = 32.0;
+
+/// More sessions at work than the cores can serve.
+pub(crate) const RULE: Rule = Rule {
+    bottleneck: "too-many-backends",
+    cause: "number of sessions",
+    examine,
+    shows_as: &["server-cpu", "machine-cpu", "lw-lock"],
+    page: Page {
+        signature: "At least 32 sessions for each core execute at a time, they wait for a CPU longer \
+                    than they are on one, and no CPU is left.",
+        evidence: "Sampled sessions; the kernel's accounts of the server's processes: time on a CPU, \
+                   time ready and waiting, times put off.",
+        counter_evidence: "CPU for each operation is the same with fewer sessions: then it is plain \
+                           lack of CPU. `pinchpoint pool` measures it.",
+        advice: &[
+            "a pooler, or a pool, of two to four sessions for each core",
+            "let users wait in front of the server, not inside",
+        ],
+        plant: "Four hundred direct connections to two cores, and short statements.",
+    },
+};
+
+fn examine(reading: &Reading, machine: &Machine) -> Finding {
+    let Some((seen, samples)) = reading.seen().and_then(|s| Some((s, s.samples()?))) else {
+        return Finding::cleared("");
+    };
+    let cores = seen.process("postgres").and_then(|p| p.cpus).unwrap_or(machine.cores());
+    let each = sound(samples.active / cores);
+    let text = format!("{} sessions for each core execute at a time", significant(each, 2));
+    let Some(backends) = seen.observation.backends else { return Finding::cleared(text) };
+    let (cpu, delay, _) = split(seen, seen.class_ms(WaitClass::Running));
+    if each < FOR_A_CORE || delay < cpu || !reading.no_cpu_left() {
+        return Finding::cleared(text);
+    }
+    let put_off = significant(sound(backends.preemptions / seen.operations), 2);
+    let evidence = vec![
+        Signal::Samples.says(text.clone()),
+        Signal::Kernel.says(format!(
+            "{} ms of an operation on a CPU, {} ms waiting for one, put off {put_off} times",
+            significant(cpu, 3),
+            significant(delay, 3)
+        )),
+    ];
+    let against = vec!["CPU for each operation with fewer sessions was not measured".to_owned()];
+    // As many again as the cores do now is what shorter run queues have given at most.
+    let found = Candidate {
+        share: reading.share_of(delay),
+        gain: [1.0, 2.0],
+        evidence,
+        against,
+        ..Candidate::default()
+    };
+    Finding::suspect(text, found)
+}

@@ -1,0 +1,198 @@
+//! What was seen around a variant's trials, and what of it an operation takes.
+
+mod pool;
+
+use std::collections::BTreeMap;
+
+use pinchpoint_measure::{
+    Counter, Observation, PoolerFigures, ProcessFigures, SessionFigures, SessionSamples, Trial,
+    WAIT_CLASSES, WaitClass,
+};
+use pinchpoint_stats::std_dev;
+
+use crate::reading::sound;
+
+/// The surroundings of all trials that count, pooled; every number finite and not negative.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    /// Sessions, counters, processes and machine.
+    pub observation: Observation,
+    /// Operations in the seconds that were observed.
+    pub operations: f64,
+    /// A pooler's totals and queues.
+    pub pooler: Option<PoolerFigures>,
+    /// Connections of the load as the server counted them.
+    pub sessions: Option<SessionFigures>,
+    /// What the application's own metrics grew by.
+    pub app_metrics: BTreeMap<String, f64>,
+    /// What Redis's counters grew by.
+    pub redis: BTreeMap<String, f64>,
+    /// Standard error between trials of the mean sessions in a class.
+    between: BTreeMap<WaitClass, f64>,
+}
+
+impl Seen {
+    /// `None` when nobody looked.
+    pub(crate) fn of(trials: &[&Trial]) -> Option<Self> {
+        let looked: Vec<&Trial> = trials
+            .iter()
+            .copied()
+            .filter(|t| t.observation.is_some() || t.stack.is_some())
+            .collect();
+        let stacks: Vec<_> = looked.iter().filter_map(|t| t.stack.as_ref()).collect();
+        let (observation, operations) = pool::observations(&looked)?;
+        let metrics = |pick: fn(&pinchpoint_measure::StackFigures) -> &BTreeMap<String, f64>| {
+            let mut sums: BTreeMap<String, f64> = BTreeMap::new();
+            for (name, value) in stacks.iter().flat_map(|s| pick(s)) {
+                *sums.entry(name.clone()).or_default() += sound(*value);
+            }
+            sums
+        };
+        Some(Self {
+            between: between(&looked),
+            pooler: pool::poolers(stacks.iter().filter_map(|s| s.pooler.as_ref())),
+            sessions: pool::sessions(stacks.iter().filter_map(|s| s.sessions.as_ref())),
+            app_metrics: metrics(|s| &s.app_metrics),
+            redis: metrics(|s| &s.redis),
+            observation,
+            operations,
+        })
+    }
+
+    /// Sessions of the load, when they were sampled often enough to say something.
+    pub(crate) fn samples(&self) -> Option<&SessionSamples> {
+        self.observation.sessions.as_ref().filter(|s| s.looks >= LOOKS)
+    }
+
+    /// Mean sessions, as milliseconds of an operation: sessions ÷ throughput (Little 1961).
+    pub(crate) fn ms_of(&self, sessions: f64) -> f64 {
+        sound(sessions * self.observation.seconds * 1000.0 / self.operations)
+    }
+
+    /// Milliseconds of an operation in a class of waits.
+    pub(crate) fn class_ms(&self, class: WaitClass) -> f64 {
+        self.samples().map_or(0.0, |s| self.ms_of(s.in_class(class)))
+    }
+
+    /// The same over several classes.
+    pub(crate) fn classes_ms(&self, classes: &[WaitClass]) -> f64 {
+        classes.iter().fold(0.0, |sum, class| sum + self.class_ms(*class))
+    }
+
+    /// Standard error of [`Self::class_ms`]: that of the samples, or that between trials if larger.
+    pub(crate) fn class_error_ms(&self, class: WaitClass) -> Option<f64> {
+        let samples = self.samples()?;
+        let within = samples
+            .waits
+            .iter()
+            .filter(|w| w.class == class)
+            .filter_map(|w| w.error)
+            .map(|error| error * error)
+            .sum::<f64>()
+            .sqrt();
+        let between = self.between.get(&class).copied().unwrap_or(0.0);
+        Some(self.ms_of(within.max(between))).filter(|error| *error > 0.0)
+    }
+
+    /// Milliseconds that a statement of the load was executing.
+    pub(crate) fn active_ms(&self) -> Option<f64> {
+        Some(self.ms_of(self.samples()?.active))
+    }
+
+    /// Milliseconds that a transaction was open and its session had nothing to do.
+    pub(crate) fn held_ms(&self) -> f64 {
+        self.samples().map_or(0.0, |s| self.ms_of(s.idle_in_transaction))
+    }
+
+    /// Seconds of something, as milliseconds of an operation.
+    pub(crate) fn each_ms(&self, seconds: f64) -> f64 {
+        sound(seconds * 1000.0 / self.operations)
+    }
+
+    /// What a counter grew by.
+    pub(crate) fn counter(&self, counter: Counter) -> Option<f64> {
+        self.observation.counter(counter)
+    }
+
+    /// The same for each operation.
+    pub(crate) fn per_op(&self, counter: Counter) -> Option<f64> {
+        self.counter(counter).map(|grown| sound(grown / self.operations))
+    }
+
+    /// The process of this name.
+    pub(crate) fn process(&self, name: &str) -> Option<&ProcessFigures> {
+        self.observation.process(name)
+    }
+
+    /// CPU used ÷ CPU allowed, for a process that has a limit.
+    pub(crate) fn fullness(&self, name: &str) -> Option<f64> {
+        let process = self.process(name)?;
+        let allowed = process.cpus.filter(|cpus| *cpus > 0.0)?;
+        Some(sound(process.cpu_s? / (allowed * self.observation.seconds)))
+    }
+
+    /// Share of the scheduler's periods in which a process's CPU limit held it back.
+    pub(crate) fn held_back(&self, name: &str) -> f64 {
+        self.process(name).and_then(|p| p.throttled_share).unwrap_or(0.0).min(1.0)
+    }
+
+    /// CPUs that a process used on average.
+    pub(crate) fn cpus(&self, name: &str) -> Option<f64> {
+        Some(sound(self.process(name)?.cpu_s? / self.observation.seconds))
+    }
+
+    /// CPUs that the server used on average, as far as we may see its processes.
+    pub(crate) fn server_cpus(&self) -> Option<f64> {
+        let backends = self.observation.backends.map(|b| sound(b.cpu_s / self.observation.seconds));
+        self.cpus("postgres").or(backends)
+    }
+
+    /// New sessions of the database for each operation.
+    pub(crate) fn sessions_each(&self) -> Option<f64> {
+        let counted = self.sessions.as_ref().map(|s| sound(s.opened as f64 / self.operations));
+        counted.or_else(|| self.per_op(Counter::Sessions))
+    }
+}
+
+/// Looks below which sampled sessions say too little to be used: with 30 of them a share of one
+/// half is known to ± 0.18.
+const LOOKS: u64 = 30;
+
+/// How much a class differs from trial to trial.
+fn between(trials: &[&Trial]) -> BTreeMap<WaitClass, f64> {
+    let samples: Vec<&SessionSamples> = trials
+        .iter()
+        .filter_map(|t| t.observation.as_ref()?.sessions.as_ref())
+        .filter(|s| s.looks >= LOOKS)
+        .collect();
+    let error = |class: WaitClass| {
+        let values: Vec<f64> = samples.iter().map(|s| s.in_class(class)).collect();
+        let deviation = std_dev(&values)?;
+        Some((class, sound(deviation / (values.len() as f64).sqrt())))
+    };
+    WAIT_CLASSES.into_iter().filter_map(error).collect()
+}
+
+impl Seen {
+    /// Milliseconds of an operation that the pooler's clients waited for a server connection. Its
+    /// total counts microseconds, when a server has been found, and so lags behind the queue.
+    pub(crate) fn pooler_wait_ms(&self) -> Option<f64> {
+        let waited = self.pooler.as_ref()?.total("total_wait_time")?;
+        Some(self.each_ms(waited as f64 / 1e6))
+    }
+}
+
+impl Seen {
+    /// The events of some classes, the largest first: `mostly LWLock:BufferContent`.
+    pub(crate) fn events(&self, classes: &[WaitClass]) -> Option<String> {
+        let samples = self.samples()?;
+        let mut waits: Vec<_> = samples
+            .waits
+            .iter()
+            .filter(|w| classes.contains(&w.class) && w.sessions > 0.0)
+            .collect();
+        waits.sort_by(|a, b| b.sessions.total_cmp(&a.sessions));
+        let names: Vec<&str> = waits.iter().take(3).map(|w| w.event.as_str()).collect();
+        (!names.is_empty()).then(|| format!("mostly {}", names.join(", ")))
+    }
+}
