@@ -16,6 +16,7 @@ mod machine;
 #[cfg(test)]
 mod plants;
 mod predict;
+mod probe;
 mod reading;
 mod reference;
 mod rule;
@@ -33,4 +34,5 @@ pub use machine::Machine;
 pub use predict::{MODEL, predict};
 pub use reference::verdicts_reference;
 pub use track::{Experience, records, track};
+pub use probe::{ProbeReading, probe_figures, weigh_probes};
 pub use verdict::verdict;

@@ -12,6 +12,7 @@ mod metric;
 mod observation;
 mod outcome;
 mod phase;
+mod probe;
 mod quantity;
 mod result;
 mod seal;
@@ -36,6 +37,7 @@ pub use observation::{
 };
 pub use outcome::{Cause, Outcome};
 pub use phase::{PHASES, Phase};
+pub use probe::{DEMANDS, Demand, Probe, ProbeFigures};
 pub use quantity::{Quantity, group_thousands, human_duration, significant};
 pub use result::{
     Dataset, Environment, Knee, Limit, PlanFacts, ReadError, RunResult, RunStatus, SCHEMA_VERSION,

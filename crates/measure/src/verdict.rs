@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use crate::Probe;
+
 /// What limited a variant, with the evidence for and against.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -47,6 +49,9 @@ pub struct Verdict {
     /// bottleneck is `inconclusive` then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inconclusive: Option<String>,
+    /// Demands that were made larger on purpose, and what throughput did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Probe>,
 }
 
 /// A cause, and how much it matters.
