@@ -19,6 +19,7 @@ mod pgbouncer;
 mod predictions;
 mod processes;
 mod prometheus;
+mod prove;
 mod readme;
 mod reference;
 mod requests;

@@ -32,7 +32,7 @@ pub use gate::gates;
 pub use judge::{hold_against, judge};
 pub use machine::Machine;
 pub use predict::{MODEL, predict};
+pub use probe::{ProbeReading, probe_figures, weigh_probes};
 pub use reference::verdicts_reference;
 pub use track::{Experience, records, track};
-pub use probe::{ProbeReading, probe_figures, weigh_probes};
 pub use verdict::verdict;

@@ -20,6 +20,7 @@ mod measuring;
 mod observing;
 mod options;
 mod overhead;
+mod prove;
 mod resolve;
 mod run;
 mod rung_load;

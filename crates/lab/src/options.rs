@@ -13,6 +13,8 @@ pub struct Options {
     pub target: Target,
     /// Where predictions are kept with what became of them, and learned from; nowhere when absent.
     pub ledger: Option<Ledger>,
+    /// Whether to prove verdicts: after its trials, each rung's demands are made larger on purpose.
+    pub prove: bool,
 }
 
 /// The server that an experiment is run on.

@@ -2,8 +2,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
+use pinchpoint_diagnose::weigh_probes;
 use pinchpoint_measure::{
-    Event, RunResult, RunStatus, RungPlan, Sink, Sweep, Trial, TrialStatus, VariantStatus,
+    Event, Phase, Probe, RunResult, RunStatus, RungPlan, Sink, Summary, Sweep, Trial, TrialStatus,
+    VariantStatus,
 };
 use pinchpoint_observe::CpuSampler;
 use pinchpoint_plan::{Batch, Experiment, Like};
@@ -15,6 +17,7 @@ use crate::error::LabError;
 use crate::ledger::Ledger;
 use crate::options::{Options, Target};
 use crate::overhead::Overhead;
+use crate::prove::{Proving, probes_s};
 use crate::resolve::{Settled, settle, sweep_owner};
 use crate::server::Server;
 use crate::trial::TrialRun;
@@ -49,6 +52,12 @@ pub fn run(
     run.finish(error, options.ledger.as_ref())
 }
 
+/// For how long an operation keeps its connection from others, in milliseconds.
+fn hold_ms(summary: &Summary) -> f64 {
+    let waits = [Phase::Schedule, Phase::Checkout, Phase::Tcp, Phase::Tls, Phase::Auth];
+    summary.phases_ms.iter().filter(|(phase, _)| !waits.contains(phase)).map(|(_, ms)| ms).sum()
+}
+
 /// A run under way.
 struct Run<'a> {
     experiment: &'a Experiment,
@@ -59,6 +68,8 @@ struct Run<'a> {
     swept: BTreeMap<String, u32>,
     settled: BTreeMap<usize, Settled>,
     steal: CpuSampler,
+    /// Probes by the rung's number, to be weighed once the verdicts are final.
+    probes: BTreeMap<usize, Vec<Probe>>,
     /// What trials took on average beyond their measured part, to say how long the rest will take.
     overhead: Overhead,
 }
@@ -81,15 +92,19 @@ impl<'a> Run<'a> {
             swept: BTreeMap::new(),
             settled: BTreeMap::new(),
             steal,
+            probes: BTreeMap::new(),
             overhead: Overhead::new(),
         }
     }
 
     async fn climb(&mut self, options: &Options) -> Result<(), LabError> {
-        self.announce();
+        self.announce(options.prove);
         self.directory.write_result(&self.result)?;
-        let mut server = self.bring_up(&options.target).await?;
-        let climbed = self.climb_on(&mut server).await;
+        let mut server = self.bring_up(options).await?;
+        let mut climbed = self.climb_on(&mut server).await;
+        if climbed.is_ok() && options.prove {
+            climbed = self.prove(&mut server).await;
+        }
         match server.close().await {
             Ok(Some(log)) => self.directory.keep_log("postgres.log", &log),
             Ok(None) => (),
@@ -118,9 +133,9 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    async fn bring_up(&mut self, target: &Target) -> Result<Server, LabError> {
+    async fn bring_up(&mut self, options: &Options) -> Result<Server, LabError> {
         let began = Instant::now();
-        let (what, server) = match target {
+        let (what, server) = match &options.target {
             Target::Managed { installation, helper } => {
                 let what = format!("PostgreSQL {}", installation.version);
                 self.tell(&Event::StackStarting { what: what.clone() });
@@ -131,7 +146,7 @@ impl<'a> Run<'a> {
                         installation: installation.clone(),
                         settings: plan.settings.clone(),
                         environment: Vec::new(),
-                        cpus: plan.cpus,
+                        cpus: plan.cpus.or(options.prove.then_some(f64::INFINITY)),
                         memory_bytes: plan.memory_bytes,
                         port: plan.port,
                         base_dir: None,
@@ -249,6 +264,45 @@ impl<'a> Run<'a> {
         if interrupted { Err(LabError::Interrupted) } else { Ok(()) }
     }
 
+    /// Probes every rung that has figures.
+    async fn prove(&mut self, server: &mut Server) -> Result<(), LabError> {
+        for index in 0..self.experiment.rungs.len() {
+            let Some(hold_ms) = self.result.variants[index].summary.as_ref().map(hold_ms) else {
+                continue;
+            };
+            let Some(settled) = self.settled(index) else { continue };
+            let proving = Proving {
+                server,
+                experiment: self.experiment,
+                variant: &self.experiment.rungs[index].name,
+                rung: &settled,
+                seed: self.result.plan.seed.wrapping_add(index as u64),
+                cancel: self.cancel,
+                hold_ms: Some(hold_ms),
+            };
+            let (sink, directory) = (&mut *self.sink, &mut self.directory);
+            let probes = proving
+                .run(&mut |event| {
+                    directory.keep_event(event);
+                    sink.event(event);
+                })
+                .await?;
+            self.probes.insert(index, probes);
+        }
+        Ok(())
+    }
+
+    /// Weighs the verdicts against the probes.
+    fn weigh(&mut self) {
+        for (index, probes) in std::mem::take(&mut self.probes) {
+            let variant = &mut self.result.variants[index];
+            let Some(verdict) = &mut variant.verdict else { continue };
+            weigh_probes(verdict, probes);
+            let event = Event::Verdict { variant: variant.name.clone(), verdict: verdict.clone() };
+            self.tell(&event);
+        }
+    }
+
     /// What a rung runs with; settled in its first trial and kept, so that trials are alike.
     fn settled(&mut self, index: usize) -> Option<Settled> {
         if let Some(settled) = self.settled.get(&index) {
@@ -274,7 +328,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn announce(&mut self) {
+    fn announce(&mut self, prove: bool) {
         let load = &self.experiment.load;
         let event = Event::RunStarted {
             experiment: self.experiment.name.clone(),
@@ -285,7 +339,12 @@ impl<'a> Run<'a> {
                 .map(|r| RungPlan { name: r.name.clone(), title: r.title.clone() })
                 .collect(),
             trials: load.trials,
-            expected_s: self.expected_s(),
+            expected_s: self.expected_s()
+                + if prove {
+                    probes_s(self.experiment) * self.experiment.rungs.len() as f64
+                } else {
+                    0.0
+                },
             directory: self.directory.path().display().to_string(),
             cases: false,
         };
@@ -347,6 +406,7 @@ impl<'a> Run<'a> {
         for event in forecast::after_run(&mut self.result) {
             self.tell(&event);
         }
+        self.weigh();
         if let Some(warning) = ledger.and_then(|l| forecast::remember(&self.result, l)) {
             self.warn(warning);
         }

@@ -3,12 +3,21 @@ use std::time::{Duration, Instant};
 
 use pinchpoint_load::{LoadError, LoadSpec, Process, Ramp, Schedule, Session, WarmUpPolicy};
 use pinchpoint_plan::{Connection, Experiment, LoadPlan, Pace, WarmUp};
-use pinchpoint_sql::{ConnectionSpec, WriteDriver, WriteSpec};
+use pinchpoint_sql::{ConnectionSpec, Dsn, Hold, WriteDriver, WriteSpec};
 use pinchpoint_stack::Cancel;
 
 use crate::error::LabError;
 use crate::resolve::Settled;
 use crate::server::Server;
+
+/// How a load is opened otherwise than plainly.
+#[derive(Debug, Default)]
+pub(crate) struct Opening {
+    /// Another way to the server.
+    pub(crate) dsn: Option<Dsn>,
+    /// A pause before connections go back to the pool.
+    pub(crate) hold: Option<Hold>,
+}
 
 /// Opens the load of a rung on a server: connections made, nothing running yet.
 pub(crate) async fn open(
@@ -19,8 +28,21 @@ pub(crate) async fn open(
     schedule: Option<Schedule>,
     cancel: &Cancel,
 ) -> Result<Session, LabError> {
+    open_with(server, experiment, rung, seed, schedule, cancel, Opening::default()).await
+}
+
+/// The same, otherwise than plainly.
+pub(crate) async fn open_with(
+    server: &Server,
+    experiment: &Experiment,
+    rung: &Settled,
+    seed: u64,
+    schedule: Option<Schedule>,
+    cancel: &Cancel,
+    opening: Opening,
+) -> Result<Session, LabError> {
     let spec = WriteSpec {
-        dsn: server.dsn().clone(),
+        dsn: opening.dsn.unwrap_or_else(|| server.dsn().clone()),
         schema: Some(server.schema().to_owned()),
         table: experiment.table.clone(),
         method: rung.method,
@@ -32,7 +54,9 @@ pub(crate) async fn open(
             Connection::Pool { min, max, timeout } => ConnectionSpec::Pool { min, max, timeout },
         },
     };
-    let driver = WriteDriver::new(spec).map_err(|e| LabError::Unsuitable(e.to_string()))?;
+    let driver = WriteDriver::new(spec)
+        .map_err(|e| LabError::Unsuitable(e.to_string()))?
+        .holding(opening.hold.unwrap_or_default());
     let load = LoadSpec {
         users: rung.concurrency as usize,
         threads: threads(experiment, rung),

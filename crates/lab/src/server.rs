@@ -181,6 +181,24 @@ impl Server {
         }
     }
 
+    /// The first process of the managed server.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.managed.as_ref().and_then(Postgres::pid)
+    }
+
+    /// CPUs that the managed server was given; infinite when prepared for a limit, without one.
+    pub(crate) fn cpus(&self) -> Option<f64> {
+        self.managed.as_ref().and_then(Postgres::cpus)
+    }
+
+    /// Changes the CPUs that the managed server may use; infinity lifts the limit.
+    pub(crate) fn set_cpus(&self, cpus: f64) -> Result<(), LabError> {
+        match &self.managed {
+            Some(postgres) => Ok(postgres.set_cpus(cpus)?),
+            None => Err(LabError::Unsuitable("the server is not ours".to_owned())),
+        }
+    }
+
     /// Where the server keeps its data, when it is ours.
     pub(crate) fn data_directory(&self) -> Option<std::path::PathBuf> {
         self.managed.as_ref().map(Postgres::data_dir)

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use crate::{Factors, Interval, Prediction, RunStatus, SweepPoint, Trial, Verdict};
+use crate::{Factors, Interval, Prediction, Probe, RunStatus, SweepPoint, Trial, Verdict};
 
 /// What happens during a run. The live view, plain lines, the event file and the tests all read
 /// this one stream.
@@ -128,6 +128,13 @@ pub enum Event {
         variant: String,
         /// The verdict.
         verdict: Verdict,
+    },
+    /// A demand was made larger on purpose, or could not be.
+    Probe {
+        /// The variant.
+        variant: String,
+        /// What came of it.
+        probe: Probe,
     },
     /// What the next variant is expected to give, stated before it runs.
     Prediction {

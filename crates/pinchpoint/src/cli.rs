@@ -67,6 +67,7 @@ Examples:
   pinchpoint run frameworks --quick --only app=django --only users=100
 
 What a rung does, and every default, stands in the experiment file: `pinchpoint list --show ladder`.")]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(crate) struct RunArgs {
     /// Name of an experiment that ships inside, or path of a TOML file.
     #[arg(value_name = "EXPERIMENT|FILE.toml")]
@@ -95,6 +96,12 @@ pub(crate) struct RunArgs {
     /// Gaps between intended starts under --target-tps [default: the experiment's; ladder: constant]
     #[arg(long, value_enum, value_name = "SHAPE")]
     pub(crate) arrivals: Option<Arrivals>,
+
+    /// Prove what limits: after the trials of a ladder, make one demand after the other larger on
+    /// purpose (CPU, round trips, flush of the WAL, hold of a connection) and see whether throughput
+    /// follows. About a minute for each rung; all is put back as it was.
+    #[arg(long)]
+    pub(crate) prove: bool,
 
     /// Seed of all that is random: rows, Poisson gaps [default: from the clock; it is in the result]
     #[arg(long, value_name = "NUMBER")]

@@ -15,6 +15,7 @@ mod http;
 mod markdown;
 mod matrix;
 mod plots;
+mod probes;
 #[cfg(test)]
 mod properties;
 mod sections;
@@ -25,6 +26,7 @@ mod track;
 
 pub use error::ReportError;
 pub use matrix::{k6_summary, locust_history, locust_stats};
+pub use probes::probe_line;
 pub use table::{Style, climb_table};
 pub use track::track_table;
 

@@ -5,6 +5,7 @@ use pinchpoint_measure::{RunResult, RunStatus, VariantStatus};
 
 use crate::climb::{Rung, rungs};
 use crate::conclusions::{conclusions, expected, limited_by, schedule};
+use crate::probes::probe_line;
 use crate::text::{clean, pad, shorten, width};
 use columns::Columns;
 pub(crate) use flow::{Flow, Paint};
@@ -130,6 +131,9 @@ impl Sheet {
             (shorten(&text, LONGEST), paint)
         });
         self.line(&limit.into_iter().chain(expectation).collect::<Vec<_>>());
+        for probe in rung.variant.verdict.iter().flat_map(|v| &v.probes) {
+            self.line(&[(shorten(&probe_line(probe), LONGEST), Paint::Dim)]);
+        }
     }
 
     /// Pieces below a rung, with dots between them.

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use pinchpoint_load::Timer;
 use pinchpoint_measure::Cause;
 use postgres_protocol::message::frontend;
 
@@ -25,6 +26,8 @@ pub struct Connection {
     pub(crate) prepared: bool,
     /// How long it took to be made, until somebody takes note of it.
     pub(crate) set_up: Option<SetUp>,
+    /// For pauses before it goes back to its pool, once there was one.
+    pub(crate) timer: Option<Timer>,
     parameters: BTreeMap<String, String>,
     /// What the peer said at the start is the process that serves it.
     backend_pid: u32,
@@ -50,6 +53,7 @@ impl Connection {
             out: BytesMut::with_capacity(8 << 10),
             prepared: false,
             set_up: None,
+            timer: None,
             parameters: BTreeMap::new(),
             backend_pid: 0,
             usable: true,

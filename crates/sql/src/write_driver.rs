@@ -6,6 +6,7 @@ use pinchpoint_measure::{Method, Outcome, Phase, Table};
 use postgres_protocol::message::frontend;
 
 use crate::backoff::Backoff;
+use crate::hold::Hold;
 use crate::pool::Pool;
 use crate::rows::RowMaker;
 use crate::strategy::{PREPARED, Statement, Target, WriteStrategy, strategy};
@@ -55,6 +56,7 @@ pub enum ConnectionSpec {
 pub struct WriteDriver {
     spec: WriteSpec,
     tls: TlsSetup,
+    hold: Hold,
 }
 
 impl WriteDriver {
@@ -66,7 +68,13 @@ impl WriteDriver {
             // In the start-up packet, so that it costs no round trip.
             spec.dsn = spec.dsn.with_setting("synchronous_commit", if on { "on" } else { "off" });
         }
-        Ok(Self { spec, tls })
+        Ok(Self { spec, tls, hold: Hold::default() })
+    }
+
+    /// Pooled connections go back only after this pause.
+    #[must_use]
+    pub fn holding(self, hold: Hold) -> Self {
+        Self { hold, ..self }
     }
 }
 
@@ -109,6 +117,7 @@ impl WriteDriver {
                 stored: if spec.write { u64::from(spec.batch) } else { 0 },
             },
             backoff: Backoff::new(seed),
+            hold: self.hold.clone(),
         }
     }
 }
@@ -125,6 +134,7 @@ pub struct WriteUser {
     source: Source,
     work: Work,
     backoff: Backoff,
+    hold: Hold,
 }
 
 /// A batch after the other.
@@ -146,7 +156,9 @@ impl User for WriteUser {
             Source::Pool(pool) => match pool.check_out(probe, &mut at).await {
                 Ok(mut loan) => {
                     probe.set_tag(loan.backend_pid());
-                    work.write(&mut loan, probe, &mut at).await
+                    let outcome = work.write(&mut loan, probe, &mut at).await;
+                    self.hold.give_back(loan);
+                    outcome
                 }
                 Err(error) => work.failed(&error, false),
             },

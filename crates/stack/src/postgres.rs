@@ -219,12 +219,21 @@ impl Postgres {
 
     /// CPUs and bytes of memory that it was started with leave to use; absent without a limit.
     pub const fn limits_asked(&self) -> (Option<f64>, Option<u64>) {
-        (self.options.cpus, self.options.memory_bytes)
+        let cpus = match self.options.cpus {
+            Some(cpus) if cpus.is_finite() => Some(cpus),
+            _ => None,
+        };
+        (cpus, self.options.memory_bytes)
     }
 
     /// Limits asked for, and whether they are in force.
     pub fn limits(&self) -> Vec<Limit> {
         self.process.report()
+    }
+
+    /// CPUs that its processes may use, as it was started.
+    pub const fn cpus(&self) -> Option<f64> {
+        self.options.cpus
     }
 
     /// Changes how many CPUs its processes may use, from now on; infinity lifts the limit. Only

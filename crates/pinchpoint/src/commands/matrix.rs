@@ -16,6 +16,9 @@ pub(crate) fn run(matrix: Matrix, args: &RunArgs) -> Result<ExitCode, Failure> {
     if args.rungs.is_some() {
         return Err(Failure::input("--rungs is for ladders; choose cases with --only"));
     }
+    if args.prove {
+        return Err(Failure::input("--prove is for ladders"));
+    }
     let matrix =
         matrix.with(&overrides(args)?).map_err(|error| Failure::input(error.to_string()))?;
     let pooler =

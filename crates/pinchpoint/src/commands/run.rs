@@ -25,7 +25,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let experiment =
         experiment.with(&overrides(args)?).map_err(|error| Failure::input(error.to_string()))?;
     let ledger = if args.no_ledger { None } else { ledger::own() };
-    let options = Options { directory: args.out.clone(), target: target(args)?, ledger };
+    let options =
+        Options { directory: args.out.clone(), target: target(args)?, ledger, prove: args.prove };
     let cancel = Cancel::new();
     listen(&cancel)?;
     let mut sink = sink(args.quiet);

@@ -60,6 +60,9 @@ fn line(event: &Event, trials: u32) -> Option<String> {
         Event::Seeding { table, rows_done, rows_total } if rows_done == rows_total => {
             format!("{table}: {} rows loaded", group_thousands(*rows_total))
         }
+        Event::Probe { variant, probe } => {
+            format!("{variant}: {}", pinchpoint_report::probe_line(probe))
+        }
         Event::VariantAdded { rung } => format!("{}: added", rung.name),
         Event::TrialStarted { .. }
         | Event::Seeding { .. }

@@ -99,6 +99,7 @@ impl State {
             }
             Event::Interval { .. }
             | Event::Verdict { .. }
+            | Event::Probe { .. }
             | Event::Prediction { .. }
             | Event::Warning { .. }
             | Event::RunEnded { .. } => (),

@@ -2,6 +2,7 @@ use pinchpoint_measure::{Prediction, RunResult, Verdict, significant};
 
 use crate::conclusions::outcome;
 use crate::document::Document;
+use crate::probes::probe_line;
 use crate::text::{clean, fixed, percent};
 
 /// What limited each rung, by elimination, and what was expected of it.
@@ -70,5 +71,7 @@ fn one(document: &mut Document, name: &str, verdict: &Verdict) {
     let mut items: Vec<String> = Vec::new();
     items.extend(verdict.evidence.iter().map(|e| format!("for it: {e}")));
     items.extend(verdict.against.iter().map(|a| format!("against it: {a}")));
+    // Those that were weighed stand above; here is what each gave, and which were not made.
+    items.extend(verdict.probes.iter().map(probe_line));
     document.list(items);
 }

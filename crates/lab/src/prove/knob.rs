@@ -1,0 +1,208 @@
+use std::time::Duration;
+
+use pinchpoint_measure::{Demand, significant};
+use pinchpoint_proxy::{Proxy, Shape};
+use pinchpoint_sql::Hold;
+
+use super::server_side::ServerSide;
+use super::slices::Slice;
+use crate::server::Server;
+
+/// Share of the CPUs that is left: an operation's CPU then takes 1 ÷ 0.8 of its time.
+const QUOTA_LEFT: f64 = 0.8;
+/// Share of the machine's CPU from which the server has no more of it than it uses.
+const MACHINE_FULL: f64 = 0.85;
+/// Part of what the machine does that must be ours, for its fullness to be ours.
+const OUR_PART: f64 = 0.8;
+/// What is added, as a share of the cycle: enough to be seen, little enough to be the slope here.
+const ADDED_SHARE: f64 = 0.25;
+/// Bounds of what is added.
+const ADDED_MS: (f64, f64) = (0.2, 50.0);
+/// The kernel ends a sleep of the server by so much later than asked (timer slack, `prctl(2)`).
+const SLACK_MS: f64 = 0.055;
+
+/// What is known before a demand is made larger.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pilot {
+    pub(super) slice: Slice,
+    pub(super) users: f64,
+    /// The server's CPU limit; infinite without one, absent where it cannot be set.
+    pub(super) cpus: Option<f64>,
+    pub(super) round_trip_ms: Option<f64>,
+    pub(super) hold_ms: Option<f64>,
+}
+
+impl Pilot {
+    fn added_ms(&self) -> f64 {
+        let cycle = 1000.0 * self.users / self.slice.per_s.max(1e-3);
+        (cycle * ADDED_SHARE).clamp(ADDED_MS.0, ADDED_MS.1)
+    }
+}
+
+/// What makes one demand larger, and back.
+#[derive(Debug)]
+pub(super) enum Knob {
+    Quota { before: f64, capacity: f64 },
+    Way { proxy: Proxy, delay: Duration },
+    CommitDelay { added_ms: f64 },
+    Hold { hold: Hold, pause: Duration },
+}
+
+impl Knob {
+    /// The knob of a demand, and how far it is turned; the error says why there is none.
+    pub(super) fn choose(
+        demand: Demand,
+        pilot: &Pilot,
+        proxy: Option<Proxy>,
+        hold: Hold,
+    ) -> Result<Self, String> {
+        if pilot.slice.per_s <= 0.0 {
+            return Err("no operation ended in a second".to_owned());
+        }
+        let added = pilot.added_ms();
+        match (demand, proxy) {
+            (Demand::ServerCpu, _) => {
+                let before = pilot.cpus.ok_or("no control group limits CPU here")?;
+                Ok(Self::Quota { before, capacity: capacity(before, &pilot.slice)? })
+            }
+            (Demand::RoundTrip, Some(proxy)) => {
+                Ok(Self::Way { proxy, delay: Duration::from_secs_f64(added / 2000.0) })
+            }
+            (Demand::RoundTrip, None) => Err("no proxy".to_owned()),
+            (Demand::WalFlush, _) => Ok(Self::CommitDelay { added_ms: added }),
+            (Demand::Hold, _) => {
+                Ok(Self::Hold { hold, pause: Duration::from_secs_f64(added / 1000.0) })
+            }
+        }
+    }
+
+    /// Makes the demand larger, or lets it be as it was.
+    pub(super) async fn turn(
+        &self,
+        slowed: bool,
+        server: &Server,
+        side: &mut ServerSide,
+    ) -> Result<(), String> {
+        match self {
+            Self::Quota { before, capacity } => server
+                .set_cpus(if slowed { capacity * QUOTA_LEFT } else { *before })
+                .map_err(|error| error.to_string()),
+            Self::Way { proxy, delay } => {
+                let delay = if slowed { *delay } else { Duration::ZERO };
+                proxy.set(Shape { delay, bytes_per_s: None });
+                Ok(())
+            }
+            Self::CommitDelay { added_ms } if slowed => {
+                // The leader of a group sleeps while it holds the lock of the log, whoever else
+                // is active: the flush itself takes longer.
+                side.set("commit_siblings", Some("0")).await?;
+                let microseconds = ((added_ms - SLACK_MS) * 1000.0).round().to_string();
+                side.set("commit_delay", Some(&microseconds)).await
+            }
+            Self::CommitDelay { .. } => {
+                side.set("commit_delay", None).await?;
+                side.set("commit_siblings", None).await
+            }
+            Self::Hold { hold, pause } => {
+                hold.set(if slowed { *pause } else { Duration::ZERO });
+                Ok(())
+            }
+        }
+    }
+
+    /// What an operation demanded before, and what was added to it, in milliseconds.
+    pub(super) fn demand(
+        &self,
+        cpu_ms: f64,
+        flush_ms: Option<f64>,
+        pilot: &Pilot,
+    ) -> Option<(f64, f64)> {
+        match self {
+            Self::Quota { .. } => Some((cpu_ms, cpu_ms * (1.0 / QUOTA_LEFT - 1.0))),
+            Self::Way { delay, .. } => Some((pilot.round_trip_ms?, delay.as_secs_f64() * 2000.0)),
+            Self::CommitDelay { added_ms } => Some((flush_ms?, *added_ms)),
+            Self::Hold { pause, .. } => Some((pilot.hold_ms?, pause.as_secs_f64() * 1000.0)),
+        }
+    }
+
+    /// Why [`Knob::demand`] does not know.
+    pub(super) const fn unknown(&self) -> &'static str {
+        match self {
+            Self::CommitDelay { .. } => "the server counted no flush of the WAL",
+            _ => "what an operation demands could not be measured",
+        }
+    }
+
+    /// In a few words, for people.
+    pub(super) fn means(&self) -> String {
+        let ms = |delay: Duration| significant(delay.as_secs_f64() * 1000.0, 2);
+        match self {
+            Self::Quota { capacity, .. } => format!(
+                "quota {} instead of {} CPUs",
+                significant(capacity * QUOTA_LEFT, 2),
+                significant(*capacity, 2)
+            ),
+            Self::Way { delay, .. } => format!("{} ms more each way, by a proxy", ms(*delay)),
+            Self::CommitDelay { added_ms } => {
+                format!("commit_delay, {} ms more", significant(*added_ms, 2))
+            }
+            Self::Hold { pause, .. } => format!("given back {} ms later", ms(*pause)),
+        }
+    }
+}
+
+/// The CPUs that the server can have: its limit; what it uses, where the machine has no more to
+/// give; else all there are. On a machine that others keep busy there is no telling.
+fn capacity(limit: f64, slice: &Slice) -> Result<f64, String> {
+    if limit.is_finite() {
+        return Ok(limit);
+    }
+    let used = slice.server_cpus.ok_or("the CPU of the server cannot be read")?;
+    let cores = std::thread::available_parallelism().map_or(1.0, |n| n.get() as f64);
+    let busy = slice.machine_busy.unwrap_or(0.0);
+    if busy < MACHINE_FULL {
+        return Ok(cores);
+    }
+    let ours = slice.our_cpus.unwrap_or(0.0) / cores;
+    if ours < OUR_PART * busy {
+        return Err("other processes keep the machine busy".to_owned());
+    }
+    Ok(used)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slice(used: f64, busy: f64) -> Slice {
+        let cores = std::thread::available_parallelism().map_or(1.0, |n| n.get() as f64);
+        let our_cpus = Some(busy * cores);
+        Slice { per_s: 100.0, server_cpus: Some(used), our_cpus, machine_busy: Some(busy) }
+    }
+
+    #[test]
+    fn a_quota_is_cut_from_what_the_server_can_have() {
+        assert_eq!(capacity(0.5, &slice(0.2, 0.9)), Ok(0.5), "its limit");
+        assert_eq!(capacity(f64::INFINITY, &slice(1.3, 0.99)), Ok(1.3), "what others leave");
+        let idle = capacity(f64::INFINITY, &slice(0.2, 0.3)).unwrap();
+        assert!(idle >= 1.0, "all cores");
+        let foreign = Slice { our_cpus: Some(0.1), ..slice(0.1, 0.99) };
+        assert!(capacity(f64::INFINITY, &foreign).unwrap_err().contains("other processes"));
+        let unknown = Slice { server_cpus: None, ..slice(0.0, 0.5) };
+        assert!(capacity(f64::INFINITY, &unknown).is_err());
+    }
+
+    #[test]
+    fn what_is_added_follows_the_cycle_within_bounds() {
+        let pilot = |users: f64, per_s: f64| Pilot {
+            slice: Slice { per_s, ..slice(1.0, 0.5) },
+            users,
+            cpus: None,
+            round_trip_ms: None,
+            hold_ms: None,
+        };
+        assert!((pilot(10.0, 1000.0).added_ms() - 2.5).abs() < 1e-9);
+        assert!((pilot(1.0, 10_000.0).added_ms() - ADDED_MS.0).abs() < 1e-9);
+        assert!((pilot(10.0, 0.0).added_ms() - ADDED_MS.1).abs() < 1e-9);
+    }
+}

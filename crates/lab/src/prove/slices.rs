@@ -1,0 +1,110 @@
+use std::time::{Duration, Instant};
+
+use pinchpoint_load::Session;
+use pinchpoint_observe::{CpuSampler, process_tree};
+use pinchpoint_stack::Cancel;
+
+use crate::error::LabError;
+
+/// The length of a slice for a load whose trials take this long.
+pub(super) fn slice_of(trial: Duration) -> Duration {
+    (trial / 4).clamp(Duration::from_millis(100), Duration::from_secs(1))
+}
+
+/// How often Ctrl-C is looked for.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Short stretches of a load under way.
+pub(super) struct Slices<'a> {
+    session: &'a Session,
+    length: Duration,
+    pid: Option<u32>,
+    cancel: &'a Cancel,
+    machine: CpuSampler,
+    /// CPU of the server and operations, of all slices in which nothing was slowed.
+    cpu: Duration,
+    operations: u64,
+}
+
+/// What a slice gave.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slice {
+    /// Operations a second.
+    pub(super) per_s: f64,
+    /// CPUs that the server used; unknown where there is no `/proc` of it.
+    pub(super) server_cpus: Option<f64>,
+    /// CPUs that the server and we used.
+    pub(super) our_cpus: Option<f64>,
+    /// Share of the machine's CPU in use, 0 to 1.
+    pub(super) machine_busy: Option<f64>,
+}
+
+impl<'a> Slices<'a> {
+    pub(super) fn new(
+        session: &'a Session,
+        length: Duration,
+        pid: Option<u32>,
+        cancel: &'a Cancel,
+    ) -> Self {
+        let machine = CpuSampler::new();
+        Self { session, length, pid, cancel, machine, cpu: Duration::ZERO, operations: 0 }
+    }
+
+    /// Lets the load begin.
+    pub(super) async fn warm_up(&self) -> Result<(), LabError> {
+        self.pass(self.length).await
+    }
+
+    /// Gives the load time to follow a change.
+    pub(super) async fn settle(&self) -> Result<(), LabError> {
+        self.pass(self.length / 4).await
+    }
+
+    /// Lets time pass.
+    async fn pass(&self, length: Duration) -> Result<(), LabError> {
+        let until = Instant::now() + length;
+        while Instant::now() < until {
+            if self.cancel.is_cancelled() {
+                return Err(LabError::Interrupted);
+            }
+            let rest = until.saturating_duration_since(Instant::now());
+            tokio::time::sleep(rest.min(LOOK)).await;
+        }
+        Ok(())
+    }
+
+    /// Measures a slice in which nothing is slowed.
+    pub(super) async fn take(&mut self) -> Result<Slice, LabError> {
+        self.take_as(false).await
+    }
+
+    pub(super) async fn take_as(&mut self, slowed: bool) -> Result<Slice, LabError> {
+        self.machine.sample();
+        let used = |pid: Option<u32>| pid.and_then(process_tree).map(|tree| tree.cpu);
+        // The managed server is a child of ours.
+        let own = Some(std::process::id());
+        let (ours, cpu) = (used(own), used(self.pid));
+        let (operations, began) = (self.session.totals().operations, Instant::now());
+        self.pass(self.length).await?;
+        let seconds = began.elapsed().as_secs_f64();
+        let operations = self.session.totals().operations - operations;
+        let since =
+            |now: Option<Duration>, before: Option<Duration>| Some(now?.saturating_sub(before?));
+        let (cpu, ours) = (since(used(self.pid), cpu), since(used(own), ours));
+        if !slowed {
+            self.cpu += cpu.unwrap_or_default();
+            self.operations += operations;
+        }
+        Ok(Slice {
+            per_s: operations as f64 / seconds,
+            server_cpus: cpu.map(|cpu| cpu.as_secs_f64() / seconds),
+            our_cpus: ours.map(|cpu| cpu.as_secs_f64() / seconds),
+            machine_busy: self.machine.sample().map(|cpu| cpu.busy_percent / 100.0),
+        })
+    }
+
+    /// CPU of the server for an operation, in milliseconds, where nothing was slowed.
+    pub(super) fn cpu_ms_per_op(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1000.0 / self.operations.max(1) as f64
+    }
+}
