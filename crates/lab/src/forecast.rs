@@ -21,7 +21,7 @@ pub(crate) fn after_trial(
     let machine = machine(result);
     if let Some(found) = verdict(&result.variants[index], &machine) {
         let variant = result.variants[index].name.clone();
-        events.push(Event::Verdict { variant, verdict: found.clone() });
+        events.push(Event::Verdict { variant, verdict: Box::new(found.clone()) });
         result.variants[index].verdict = Some(found);
     }
     let next = index + 1;

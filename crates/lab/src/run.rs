@@ -298,7 +298,10 @@ impl<'a> Run<'a> {
             let variant = &mut self.result.variants[index];
             let Some(verdict) = &mut variant.verdict else { continue };
             weigh_probes(verdict, probes);
-            let event = Event::Verdict { variant: variant.name.clone(), verdict: verdict.clone() };
+            let event = Event::Verdict {
+                variant: variant.name.clone(),
+                verdict: Box::new(verdict.clone()),
+            };
             self.tell(&event);
         }
     }

@@ -127,7 +127,7 @@ pub enum Event {
         /// The variant.
         variant: String,
         /// The verdict.
-        verdict: Verdict,
+        verdict: Box<Verdict>,
     },
     /// A demand was made larger on purpose, or could not be.
     Probe {
