@@ -320,7 +320,7 @@ impl MatrixRun<'_> {
         let name = variant.name.clone();
         self.tell(&Event::TrialEnded { variant: name.clone(), trial: Box::new(trial) });
         if let Some(verdict) = verdict {
-            self.tell(&Event::Verdict { variant: name, verdict });
+            self.tell(&Event::Verdict { variant: name, verdict: Box::new(verdict) });
         }
         self.directory.write_result(&self.result)?;
         if interrupted { Err(LabError::Interrupted) } else { Ok(()) }
