@@ -32,6 +32,7 @@ async fn count<D: pinchpoint_load::Driver>(driver: D, users: usize) -> (usize, u
         spawn_per_s: None,
         think: Duration::ZERO,
         labels: 1,
+        operations_per_user: None,
         keep_acks: true,
     };
     let mut session = Session::open(Arc::new(driver), &load).await.expect("a session");

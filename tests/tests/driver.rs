@@ -61,6 +61,7 @@ async fn drive(
         spawn_per_s: None,
         think: Duration::ZERO,
         labels: 1,
+        operations_per_user: None,
         keep_acks: false,
     };
     let mut session = Session::open(Arc::new(driver), &load).await.expect("a session");

@@ -25,5 +25,6 @@ mod reference;
 mod requests;
 mod server;
 mod service;
+mod sql;
 mod tidiness;
 mod tree;

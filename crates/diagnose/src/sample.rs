@@ -197,6 +197,7 @@ impl Sample {
             gates: vec![],
             intervals: vec![],
             http: None,
+            sql: None,
             stack: None,
             observation: None,
             thresholds: vec![],

@@ -49,7 +49,9 @@ impl Class {
             Cause::TimedOut | Cause::PoolTimedOut => Self::TimedOut,
             Cause::Refused => Self::Refused,
             Cause::Closed => Self::Reset,
-            Cause::SqlState(_) | Cause::Tls | Cause::Authentication | Cause::Io => Self::Other,
+            Cause::SqlState(_) | Cause::Tls | Cause::Authentication | Cause::Io | Cause::Script => {
+                Self::Other
+            }
         }
     }
 }

@@ -116,6 +116,7 @@ pub(crate) fn blank_trial(number: u32, factors: Factors, pace: measure::Pace) ->
         gates: Vec::new(),
         intervals: Vec::new(),
         http: None,
+        sql: None,
         stack: None,
         observation: None,
         thresholds: Vec::new(),

@@ -171,6 +171,7 @@ impl HttpRun<'_> {
             spawn_per_s: job.http.spawn_per_s,
             think: job.http.think,
             labels: job.http.requests.len(),
+            operations_per_user: None,
             keep_acks: false,
         }
     }
@@ -197,6 +198,7 @@ impl HttpRun<'_> {
             duration: load.duration,
             interval: load.interval,
             cancel: self.cancel,
+            enough: None,
             obituary: &mut || None,
             log,
         };

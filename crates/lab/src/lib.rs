@@ -9,25 +9,26 @@ mod clock;
 mod directory;
 mod environment;
 mod error;
-mod estimate;
 mod figures;
 mod forecast;
 mod http_run;
 mod http_spec;
 mod http_trial;
 mod ledger;
-mod look_ahead;
 mod matrix;
 mod measuring;
 mod observing;
 mod options;
 mod overhead;
+mod pgbench_tables;
 mod prove;
 mod resolve;
 mod run;
 mod rung_load;
 mod server;
-mod sounding;
+mod sql_job;
+mod sql_run;
+mod sql_trial;
 mod summary;
 mod sweep;
 mod trial;
@@ -40,3 +41,8 @@ pub use options::{Options, Target};
 pub use pinchpoint_diagnose::{records, track};
 pub use run::{Finished, run};
 pub use server::check_dsn;
+pub use sql_job::{
+    QueryMode, ScriptSource, SqlConnection, SqlJob, SqlServer, SqlWork, built_in_scripts,
+    split_statements,
+};
+pub use sql_run::run_sql;

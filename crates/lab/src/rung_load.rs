@@ -65,6 +65,7 @@ pub(crate) async fn open_with(
         spawn_per_s: None,
         think: Duration::ZERO,
         labels: 1,
+        operations_per_user: None,
         keep_acks: rung.crash,
     };
     tokio::select! {

@@ -45,9 +45,8 @@ impl Server {
     /// Connects to a managed server that has just been started.
     pub(crate) async fn managed(
         postgres: Postgres,
-        experiment: &Experiment,
+        transport: Transport,
     ) -> Result<Self, LabError> {
-        let transport = experiment.postgres.transport;
         let (over, name) = match transport {
             Transport::Tcp => (pinchpoint_stack::Transport::Tcp, "tcp"),
             Transport::Unix => (pinchpoint_stack::Transport::Unix, "unix"),
@@ -78,6 +77,48 @@ impl Server {
         let transport = if dsn.is_unix() { "unix" } else { "tcp" };
         let schema = format!("pinchpoint_{:08x}", seed as u32);
         Ok(Self { managed: None, dsn, admin, schema, schema_made: false, transport })
+    }
+
+    /// Connects to a server that somebody else runs, for a load that needs so many connections.
+    /// Nothing is changed on it.
+    pub(crate) async fn external_for(dsn: &str, connections: u64) -> Result<Self, LabError> {
+        let dsn = parse(dsn)?;
+        let mut admin = Admin::connect(&dsn).await.map_err(asked("let us in"))?;
+        let facts = admin.suitability().await.map_err(asked("say what we may do"))?;
+        // Where the server says that it listens elsewhere, something stands between (a pooler, most
+        // likely), and the server's limit says nothing about what we may open.
+        let port = admin.number("SELECT current_setting('port')").await;
+        let direct = port.map_err(asked("say its port"))? == u64::from(dsn.port);
+        if direct && connections + 1 > facts.free_connections {
+            return Err(LabError::Unsuitable(format!(
+                "the load opens {connections} connections and one more is needed to watch, but the \
+                 server has {} free of max_connections = {}; use fewer clients, or raise \
+                 max_connections",
+                facts.free_connections, facts.max_connections
+            )));
+        }
+        let transport = if dsn.is_unix() { "unix" } else { "tcp" };
+        let schema = String::new();
+        Ok(Self { managed: None, dsn, admin, schema, schema_made: false, transport })
+    }
+
+    /// Runs statements, one after the other, each in a transaction of its own unless they say
+    /// otherwise; `action` completes "the server did not …".
+    pub(crate) async fn execute(
+        &mut self,
+        sql: &str,
+        action: &'static str,
+    ) -> Result<(), LabError> {
+        self.admin.execute(sql).await.map_err(asked(action))
+    }
+
+    /// A number that a query gives.
+    pub(crate) async fn number(
+        &mut self,
+        sql: &str,
+        action: &'static str,
+    ) -> Result<u64, LabError> {
+        self.admin.number(sql).await.map_err(asked(action))
     }
 
     pub(crate) fn is_managed(&self) -> bool {

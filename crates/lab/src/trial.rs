@@ -92,6 +92,7 @@ impl TrialRun<'_> {
             duration,
             interval: self.experiment.load.interval,
             cancel: self.cancel,
+            enough: None,
             obituary: &mut || self.server.obituary(),
             log: self
                 .log

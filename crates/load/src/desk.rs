@@ -37,6 +37,8 @@ pub(crate) struct Desk {
 pub(crate) struct Habits {
     pub(crate) spawn_per_s: Option<f64>,
     pub(crate) think: Duration,
+    /// Operations of one user.
+    pub(crate) at_most: Option<u64>,
 }
 
 impl Desk {
@@ -109,7 +111,7 @@ pub(crate) async fn drive<U: User>(mut user: U, place: usize, desk: Rc<Desk>) {
 async fn work<U: User>(user: &mut U, desk: &Desk) {
     let mut probe = Probe::new();
     let mut ended = Instant::now();
-    for ordinal in 0.. {
+    for ordinal in 0..desk.habits.at_most.unwrap_or(u64::MAX) {
         if desk.stopping.get() {
             return;
         }

@@ -168,6 +168,20 @@ impl Histograms {
         if response.is_empty() { 0.0 } else { response.value_at_quantile(quantile) as f64 / 1e6 }
     }
 
+    /// Standard deviation of the response time in milliseconds; 0 without an operation.
+    pub fn response_stddev_ms(&self) -> f64 {
+        if self.response.is_empty() { 0.0 } else { self.response.stdev() / 1e6 }
+    }
+
+    /// The same of one kind of operation.
+    pub fn label_stddev_ms(&self, label: usize) -> f64 {
+        match self.labels.get(label) {
+            Some(own) if own.response.is_empty() => 0.0,
+            Some(own) => own.response.stdev() / 1e6,
+            None => self.response_stddev_ms(),
+        }
+    }
+
     /// Times of the statement alone.
     pub fn statement_ms(&self) -> Latency {
         latency(&self.statement, self.sums.statement_ns)

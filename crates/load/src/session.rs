@@ -29,6 +29,8 @@ pub struct LoadSpec {
     pub spawn_per_s: Option<f64>,
     /// Pause of a user after each operation in closed load; no part of any time that is measured.
     pub think: Duration,
+    /// Operations after which a user has done its part; no end to them when absent.
+    pub operations_per_user: Option<u64>,
     /// Kinds of operation that are told apart; at least 1.
     pub labels: usize,
     /// Whether to remember when rows were acknowledged, for a crash after the trial.
@@ -134,7 +136,11 @@ impl Session {
                 arrivals: spec.schedule.as_ref().map(|s| s.arrivals(thread, count)),
                 counters: counters.clone(),
                 keep_acks: spec.keep_acks,
-                habits: Habits { spawn_per_s: spec.spawn_per_s, think: spec.think },
+                habits: Habits {
+                    spawn_per_s: spec.spawn_per_s,
+                    think: spec.think,
+                    at_most: spec.operations_per_user,
+                },
                 labels: spec.labels,
                 commands: inbox,
                 opened: reply,

@@ -86,6 +86,7 @@ fn spec(users: usize, schedule: Option<Schedule>) -> LoadSpec {
         spawn_per_s: None,
         think: Duration::ZERO,
         labels: 1,
+        operations_per_user: None,
         keep_acks: true,
     }
 }

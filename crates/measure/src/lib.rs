@@ -16,6 +16,7 @@ mod probe;
 mod quantity;
 mod result;
 mod seal;
+mod sql;
 mod stack;
 mod table;
 mod threshold;
@@ -43,6 +44,7 @@ pub use result::{
     Dataset, Environment, Knee, Limit, PlanFacts, ReadError, RunResult, RunStatus, SCHEMA_VERSION,
     Software, Spread, Summary, Sweep, SweepPoint, Variant, VariantStatus,
 };
+pub use sql::{ScriptFigures, ScriptStatement, SqlFigures};
 pub use stack::{EvidenceFigures, PoolerFigures, ProcessFigures, SessionFigures, StackFigures};
 pub use table::{Choice, Column, Generator, Method, SqlType, Table};
 pub use threshold::{Threshold, ThresholdError};

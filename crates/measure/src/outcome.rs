@@ -45,6 +45,8 @@ pub enum Cause {
     Authentication,
     /// Any other input/output error.
     Io,
+    /// The script could not go on: an expression without a value, a transaction left open.
+    Script,
 }
 
 impl Cause {
@@ -74,6 +76,7 @@ impl fmt::Display for Cause {
             Self::Tls => f.write_str("tls failed"),
             Self::Authentication => f.write_str("authentication failed"),
             Self::Io => f.write_str("input/output error"),
+            Self::Script => f.write_str("script failed"),
         }
     }
 }

@@ -28,10 +28,12 @@ pub enum Phase {
     Receive,
     /// Closing the connection.
     Disconnect,
+    /// A pause that the script itself asks for.
+    Sleep,
 }
 
 /// Every phase, in the order in which an operation goes through them.
-pub const PHASES: [Phase; 12] = [
+pub const PHASES: [Phase; 13] = [
     Phase::Schedule,
     Phase::Checkout,
     Phase::Tcp,
@@ -44,6 +46,7 @@ pub const PHASES: [Phase; 12] = [
     Phase::FirstByte,
     Phase::Receive,
     Phase::Disconnect,
+    Phase::Sleep,
 ];
 
 impl Phase {
@@ -62,6 +65,7 @@ impl Phase {
             Self::FirstByte => "first_byte",
             Self::Receive => "receive",
             Self::Disconnect => "disconnect",
+            Self::Sleep => "sleep",
         }
     }
 
@@ -82,6 +86,7 @@ impl Phase {
             Self::FirstByte => "last byte of a request written to the first byte of its answer",
             Self::Receive => "first byte of an answer to its last",
             Self::Disconnect => "closing the connection",
+            Self::Sleep => "a pause that the script asks for",
         }
     }
 

@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Factors, HttpFigures, Latency, Observation, Phase, StackFigures, ThresholdOutcome};
+use crate::{
+    Factors, HttpFigures, Latency, Observation, Phase, SqlFigures, StackFigures, ThresholdOutcome,
+};
 
 /// One measured run of one variant, after its warm-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,6 +78,9 @@ pub struct Trial {
     /// What HTTP load saw; absent for statements.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpFigures>,
+    /// What a run of scripts saw; absent for other loads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sql: Option<SqlFigures>,
     /// What was seen of the processes under test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack: Option<StackFigures>,

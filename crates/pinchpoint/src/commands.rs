@@ -8,3 +8,4 @@ pub(crate) mod postgres;
 pub(crate) mod redis;
 pub(crate) mod report;
 pub(crate) mod run;
+pub(crate) mod sql;

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Run(args) => commands::run::run(&args),
         Command::Http(args) => commands::http::run(&args),
+        Command::Sql(args) => commands::sql::run(&args),
         Command::List(args) => commands::list::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Ledger(args) => commands::ledger::run(&args),

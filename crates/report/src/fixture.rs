@@ -296,6 +296,7 @@ fn trial(index: usize, number: u32, sketch: &Sketch, factors: &Factors) -> Trial
             queue_length: 0,
         }],
         http: None,
+        sql: None,
         stack: None,
         observation: None,
         thresholds: Vec::new(),

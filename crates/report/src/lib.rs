@@ -20,6 +20,7 @@ mod probes;
 mod properties;
 mod sections;
 mod share;
+mod sql;
 mod table;
 mod text;
 mod track;
@@ -36,6 +37,8 @@ pub fn table(result: &RunResult, width: usize, style: Style) -> String {
         matrix::matrix_table(result, width, style)
     } else if http::is_http(result) {
         http::summary(result, width, style)
+    } else if sql::is_sql(result) {
+        sql::summary(result, width, style)
     } else {
         climb_table(result, width, style)
     }
@@ -59,6 +62,9 @@ pub fn render(result: &RunResult) -> Result<Vec<File>, ReportError> {
     }
     if http::is_http(result) {
         return Ok(http::files(result));
+    }
+    if sql::is_sql(result) {
+        return Ok(sql::files(result));
     }
     let document = sections::document(result);
     let plot = plots::ladder(result)?;

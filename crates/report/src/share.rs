@@ -41,7 +41,8 @@ impl Part {
 
     const fn of(phase: Phase) -> Self {
         match phase {
-            Phase::Schedule => Self::Schedule,
+            // No rung sleeps; what waits before its work is of one kind.
+            Phase::Schedule | Phase::Sleep => Self::Schedule,
             Phase::Checkout => Self::Checkout,
             Phase::Tcp | Phase::Tls | Phase::Auth | Phase::Disconnect => Self::Connect,
             Phase::Encode => Self::Encode,

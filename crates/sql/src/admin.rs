@@ -142,11 +142,17 @@ impl Admin {
         })
     }
 
+    /// Runs statements by the simple protocol; what they return is let go.
+    pub async fn execute(&mut self, sql: &str) -> Result<(), SqlError> {
+        self.run(sql).await
+    }
+
     async fn run(&mut self, sql: &str) -> Result<(), SqlError> {
         self.connection.query(sql).await.map(|_| ())
     }
 
-    async fn number(&mut self, sql: &str) -> Result<u64, SqlError> {
+    /// The number in the first cell of what a query returns.
+    pub async fn number(&mut self, sql: &str) -> Result<u64, SqlError> {
         let rows = self.connection.query(sql).await?;
         let cell = rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten();
         cell.and_then(|text| text.parse().ok()).ok_or_else(|| SqlError::wrong("not a number"))

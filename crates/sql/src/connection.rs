@@ -5,8 +5,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use pinchpoint_load::Timer;
-use pinchpoint_measure::Cause;
+use pinchpoint_load::{Probe, Timer};
+use pinchpoint_measure::{Cause, Phase};
 use postgres_protocol::message::frontend;
 
 use crate::SqlError;
@@ -24,6 +24,8 @@ pub struct Connection {
     pub(crate) out: BytesMut,
     /// The load's one statement has been prepared here.
     pub(crate) prepared: bool,
+    /// Statements of a script that have been prepared here, by their index.
+    pub(crate) scripted: Vec<bool>,
     /// How long it took to be made, until somebody takes note of it.
     pub(crate) set_up: Option<SetUp>,
     /// For pauses before it goes back to its pool, once there was one.
@@ -32,6 +34,7 @@ pub struct Connection {
     /// What the peer said at the start is the process that serves it.
     backend_pid: u32,
     usable: bool,
+    in_transaction: bool,
 }
 
 /// Columns' names, and rows of values as text.
@@ -52,11 +55,13 @@ impl Connection {
             inbox: Inbox::new(),
             out: BytesMut::with_capacity(8 << 10),
             prepared: false,
+            scripted: Vec::new(),
             set_up: None,
             timer: None,
             parameters: BTreeMap::new(),
             backend_pid: 0,
             usable: true,
+            in_transaction: false,
         }
     }
 
@@ -89,6 +94,25 @@ impl Connection {
         Ok(start.elapsed())
     }
 
+    /// Whether the last answer left a transaction open.
+    pub(crate) const fn in_transaction(&self) -> bool {
+        self.in_transaction
+    }
+
+    /// Ends its use.
+    pub(crate) const fn give_up(&mut self) {
+        self.usable = false;
+    }
+
+    /// Reports how long it took to be made, if nobody has yet.
+    pub(crate) fn note_set_up(&mut self, probe: &mut Probe) {
+        if let Some(set_up) = self.set_up.take() {
+            probe.add(Phase::Tcp, set_up.tcp);
+            probe.add(Phase::Tls, set_up.tls);
+            probe.add(Phase::Auth, set_up.auth);
+        }
+    }
+
     /// What the server said of one of its parameters at the start, `server_version` for instance.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str)
@@ -119,14 +143,26 @@ impl Connection {
         &mut self,
         completions: u64,
     ) -> Result<(Answer, Option<Instant>), SqlError> {
+        self.receive_each(completions, |_, _| ()).await
+    }
+
+    /// The same, and shows each message to `visit` on the way.
+    pub(crate) async fn receive_each(
+        &mut self,
+        completions: u64,
+        mut visit: impl FnMut(u8, &[u8]),
+    ) -> Result<(Answer, Option<Instant>), SqlError> {
         self.usable = false;
         let mut answer = Answer::default();
         let mut completed = None;
         loop {
             while let Some((tag, range)) = self.inbox.next().map_err(SqlError::wrong)? {
-                answer.take(tag, self.inbox.body(range))?;
+                let body = self.inbox.body(range);
+                answer.take(tag, body)?;
+                visit(tag, body);
                 if answer.ready {
                     self.usable = true;
+                    self.in_transaction = answer.in_transaction;
                     return Ok((answer, completed));
                 }
             }
@@ -186,7 +222,10 @@ impl Connection {
             match tag {
                 b'T' => columns = row_description(&body),
                 b'D' => rows.push(data_row(&body).ok_or_else(|| SqlError::wrong("a bad row"))?),
-                b'Z' => break,
+                b'Z' => {
+                    self.in_transaction = body != b"I";
+                    break;
+                }
                 b'E' => {
                     let mut answer = Answer::default();
                     answer.take(tag, &body)?;
@@ -246,7 +285,7 @@ fn poll_send(
 }
 
 /// The columns' names of a `RowDescription`; each is followed by 18 bytes that do not matter here.
-fn row_description(body: &[u8]) -> Vec<String> {
+pub(crate) fn row_description(body: &[u8]) -> Vec<String> {
     let mut names = Vec::new();
     let mut rest = body.get(2..).unwrap_or_default();
     while let Some(end) = rest.iter().position(|b| *b == 0) {
@@ -257,7 +296,7 @@ fn row_description(body: &[u8]) -> Vec<String> {
 }
 
 /// A `DataRow` of text values.
-fn data_row(body: &[u8]) -> Option<Vec<Option<String>>> {
+pub(crate) fn data_row(body: &[u8]) -> Option<Vec<Option<String>>> {
     let (count, mut rest) = body.split_first_chunk::<2>()?;
     let mut row = Vec::new();
     for _ in 0..u16::from_be_bytes(*count) {

@@ -13,12 +13,22 @@ pub struct SqlError {
 }
 
 impl SqlError {
+    /// Whether a table that was named is not there.
+    pub fn is_undefined_table(&self) -> bool {
+        self.cause == Cause::SqlState(*b"42P01")
+    }
+
     pub(crate) fn new(cause: Cause, message: impl Into<String>) -> Self {
         Self { cause, message: message.into() }
     }
 
     pub(crate) fn wrong(message: impl Into<String>) -> Self {
         Self::new(Cause::WrongAnswer, message)
+    }
+
+    /// A fault of the script's.
+    pub(crate) fn script(message: impl Into<String>) -> Self {
+        Self::new(Cause::Script, message)
     }
 
     /// An error of the socket.

@@ -13,6 +13,7 @@ mod error;
 mod hold;
 mod pool;
 mod rows;
+mod script;
 mod statement_driver;
 mod strategy;
 mod stream;
@@ -26,6 +27,10 @@ pub use copy_in::CopyIn;
 pub use dsn::{Dsn, DsnError, SslMode};
 pub use error::SqlError;
 pub use hold::Hold;
+pub use script::{
+    ScriptConnection, ScriptCounts, ScriptDriver, ScriptSpec, ScriptTally, ScriptUser,
+    StatementCounts,
+};
 pub use statement_driver::{StatementDriver, StatementUser};
 pub use tls::TlsSetup;
 pub use write_driver::{ConnectionSpec, WriteDriver, WriteSpec, WriteUser};

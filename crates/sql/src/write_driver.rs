@@ -165,11 +165,7 @@ impl User for WriteUser {
             Source::Fresh(place) => match Connection::connect(&place.0, &place.1).await {
                 Ok(mut connection) => {
                     probe.set_tag(connection.backend_pid());
-                    if let Some(set_up) = connection.set_up.take() {
-                        probe.add(Phase::Tcp, set_up.tcp);
-                        probe.add(Phase::Tls, set_up.tls);
-                        probe.add(Phase::Auth, set_up.auth);
-                    }
+                    connection.note_set_up(probe);
                     at = Instant::now();
                     let outcome = work.write(&mut connection, probe, &mut at).await;
                     connection.close().await;

@@ -172,6 +172,7 @@ impl CaseRun<'_> {
             spawn_per_s: self.matrix.http.spawn_per_s,
             think: self.matrix.http.think,
             labels: spec.requests.len(),
+            operations_per_user: None,
             keep_acks: false,
         };
         // Before the load: it may take every connection that the server has.
@@ -273,6 +274,7 @@ impl CaseRun<'_> {
             duration,
             interval: self.matrix.load.interval,
             cancel: self.cancel,
+            enough: None,
             obituary: &mut obituary,
             log: self
                 .log

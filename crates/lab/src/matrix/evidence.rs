@@ -78,6 +78,7 @@ async fn pass(bench: &mut Bench, spec: &HttpSpec, users: u32) -> Result<(u64, u6
         spawn_per_s: None,
         think: Duration::ZERO,
         labels: spec.requests.len(),
+        operations_per_user: None,
         keep_acks: false,
     };
     let mut session = Session::open(driver.clone(), &load).await?;

@@ -15,8 +15,12 @@ pub(crate) struct Answer {
     pub(crate) data_rows: u64,
     /// The first error.
     pub(crate) error: Option<SqlError>,
+    /// `ParseComplete` messages.
+    pub(crate) parsed: u64,
     /// `ReadyForQuery` has come.
     pub(crate) ready: bool,
+    /// It came while a transaction was open, or had failed.
+    pub(crate) in_transaction: bool,
 }
 
 impl Answer {
@@ -31,10 +35,14 @@ impl Answer {
             b'E' => {
                 self.error.get_or_insert_with(|| parse_error(body));
             }
-            b'Z' => self.ready = true,
-            // Parse, Bind and Close complete, NoData, ParameterDescription, RowDescription,
+            b'Z' => {
+                self.ready = true;
+                self.in_transaction = body != b"I";
+            }
+            b'1' => self.parsed += 1,
+            // Bind and Close complete, NoData, ParameterDescription, RowDescription,
             // PortalSuspended, EmptyQuery, CopyIn, Notice, Notification, ParameterStatus.
-            b'1' | b'2' | b'3' | b'n' | b't' | b'T' | b's' | b'I' | b'G' | b'N' | b'A' | b'S' => (),
+            b'2' | b'3' | b'n' | b't' | b'T' | b's' | b'I' | b'G' | b'N' | b'A' | b'S' => (),
             other => {
                 let shown = other.escape_ascii();
                 return Err(SqlError::wrong(format!("an unexpected message '{shown}'")));

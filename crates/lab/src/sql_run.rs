@@ -1,0 +1,368 @@
+use std::fs::File;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use pinchpoint_diagnose::{Machine, verdict};
+use pinchpoint_measure::{
+    Event, Factors, RunResult, RunStatus, RungPlan, Sink, TrialStatus, Variant, VariantStatus,
+};
+use pinchpoint_observe::CpuSampler;
+use pinchpoint_plan::Transport;
+use pinchpoint_script::Program;
+use pinchpoint_stack::{Cancel, Postgres, PostgresOptions};
+use serde_json::json;
+
+use crate::blank::blank_plan;
+use crate::directory::ResultDirectory;
+use crate::error::LabError;
+use crate::options::Target;
+use crate::run::Finished;
+use crate::rung_load::cancelled;
+use crate::server::Server;
+use crate::sql_job::{SqlConnection, SqlJob, SqlServer};
+use crate::sql_trial::SqlTrial;
+use crate::{clock, environment, pgbench_tables, summary};
+
+const NAME: &str = "sql";
+
+/// Loads a server with scripts. An error means that nothing was sent; later failures are in
+/// [`Finished`].
+pub fn run_sql(job: &SqlJob, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Finished, LabError> {
+    job.check()?;
+    let directory = match &job.directory {
+        Some(path) => Some(ResultDirectory::create(Some(path), NAME)?),
+        None => None,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(LabError::Runtime)?;
+    let mut run = SqlRun { job, desk: Desk { directory, sink }, cancel, result: blank(job)? };
+    let mut steal = CpuSampler::new();
+    steal.sample();
+    let error = runtime.block_on(run.go()).err();
+    run.result.environment.steal_share = steal.sample().map(|cpu| cpu.steal_share);
+    run.finish(error)
+}
+
+/// Where what happens is told and kept.
+pub(crate) struct Desk<'a> {
+    pub(crate) directory: Option<ResultDirectory>,
+    pub(crate) sink: &'a mut dyn Sink,
+}
+
+impl Desk<'_> {
+    pub(crate) fn tell(&mut self, event: &Event) {
+        if let Some(directory) = &mut self.directory {
+            directory.keep_event(event);
+        }
+        self.sink.event(event);
+    }
+
+    /// Where a trial's histograms go.
+    pub(crate) fn histogram_log(&self, variant: &str, trial: u32) -> Result<File, LabError> {
+        match &self.directory {
+            Some(directory) => directory.histogram_log(variant, trial),
+            None => File::options()
+                .write(true)
+                .open("/dev/null")
+                .map_err(|source| LabError::Directory { path: "/dev/null".into(), source }),
+        }
+    }
+
+    pub(crate) fn write(&self, result: &RunResult) -> Result<(), LabError> {
+        self.directory.as_ref().map_or(Ok(()), |directory| directory.write_result(result))
+    }
+
+    pub(crate) fn shown(&self) -> String {
+        let memory = "memory (give --out to keep it)";
+        self.directory.as_ref().map_or(memory.to_owned(), |d| d.path().display().to_string())
+    }
+}
+
+struct SqlRun<'a> {
+    job: &'a SqlJob,
+    desk: Desk<'a>,
+    cancel: &'a Cancel,
+    result: RunResult,
+}
+
+/// A result with nothing measured yet.
+fn blank(job: &SqlJob) -> Result<RunResult, LabError> {
+    let title = match job.work.named()?.as_slice() {
+        [only] => only.title.clone(),
+        several => format!("{} scripts", several.len()),
+    };
+    let plan = blank_plan(&job.load, String::new());
+    let mut result = crate::blank::blank(NAME, &format!("Load by {title}"), plan);
+    result.environment = environment::of_machine(None);
+    result.variants.push(Variant {
+        name: NAME.to_owned(),
+        title,
+        factors: factors(job),
+        status: VariantStatus::Pending,
+        reason: None,
+        trials: Vec::new(),
+        summary: None,
+        verdict: None,
+        prediction: None,
+    });
+    Ok(result)
+}
+
+pub(crate) fn factors(job: &SqlJob) -> Factors {
+    let mut factors = Factors::from([
+        ("concurrency".to_owned(), json!(job.clients)),
+        ("batch".to_owned(), json!(1)),
+        ("method".to_owned(), json!("script")),
+        ("mode".to_owned(), json!(format!("{:?}", job.work.mode).to_lowercase())),
+    ]);
+    let (connection, pool) = match job.connection {
+        SqlConnection::PerTransaction => ("per-operation", None),
+        SqlConnection::Own => ("own", None),
+        SqlConnection::Pool(size) => ("pool", Some(size)),
+    };
+    factors.insert("connection".to_owned(), json!(connection));
+    if let Some(pool) = pool {
+        factors.insert("pool".to_owned(), json!(pool));
+    }
+    factors
+}
+
+impl SqlRun<'_> {
+    async fn go(&mut self) -> Result<(), LabError> {
+        let load = &self.job.load;
+        let directory = self.desk.shown();
+        self.desk.tell(&Event::RunStarted {
+            experiment: NAME.to_owned(),
+            rungs: vec![RungPlan {
+                name: NAME.to_owned(),
+                title: self.result.variants[0].title.clone(),
+            }],
+            trials: load.trials,
+            expected_s: f64::from(load.trials) * (load.duration.as_secs_f64() + 1.0),
+            directory,
+            cases: true,
+        });
+        let connections = u64::from(self.job.clients);
+        let server = &self.job.server;
+        let mut server = bring_up(server, connections, &mut self.desk, self.cancel).await?;
+        let loaded = self.load_on(&mut server).await;
+        let log = server.close().await;
+        if let (Ok(Some(log)), Some(directory)) = (log, &self.desk.directory) {
+            directory.keep_log("postgres.log", &log);
+        }
+        loaded
+    }
+
+    async fn load_on(&mut self, server: &mut Server) -> Result<(), LabError> {
+        self.result.environment = environment::describe(server).await?;
+        for warning in environment::warnings(&self.result.environment) {
+            self.desk.tell(&Event::Warning { text: warning.clone() });
+            self.result.warnings.push(warning);
+        }
+        let scale = make_ready(self.job, server, &mut self.desk, self.cancel).await?;
+        let program = self.job.work.program(scale, self.result.plan.seed)?;
+        note_commit(&mut self.result);
+        for number in 1..=self.job.load.trials {
+            if self.cancel.is_cancelled() {
+                return Err(LabError::Interrupted);
+            }
+            self.trial(server, number, scale, &program).await?;
+        }
+        Ok(())
+    }
+
+    async fn trial(
+        &mut self,
+        server: &mut Server,
+        number: u32,
+        scale: u64,
+        program: &Arc<Program>,
+    ) -> Result<(), LabError> {
+        let job = self.job;
+        let variant = &self.result.variants[0];
+        let factors = variant.factors.clone();
+        self.desk.tell(&Event::TrialStarted {
+            variant: NAME.to_owned(),
+            trial: number,
+            trials: job.load.trials,
+            factors: factors.clone(),
+        });
+        let left = f64::from(job.load.trials - number);
+        let run = SqlTrial {
+            variant: NAME,
+            number,
+            factors,
+            work: &job.work,
+            program: program.clone(),
+            scale,
+            shows_statements: job.shows_statements,
+            clients: job.clients,
+            connection: job.connection,
+            transactions: job.transactions,
+            load: &job.load,
+            threads: threads(job),
+            // The first trial draws what pgbench draws from the same seed.
+            seed: self.result.plan.seed.wrapping_add(u64::from(number - 1) << 32),
+            dsn: server.dsn().clone(),
+            observed: server.observer_spec(self.result.plan.seed),
+            log: self.desk.histogram_log(NAME, number)?,
+            cancel: self.cancel,
+            left_after_s: left * job.load.duration.as_secs_f64(),
+        };
+        let desk = &mut self.desk;
+        let trial = run.run(&mut || server.obituary(), &mut |event| desk.tell(event)).await?;
+        let interrupted = trial.status == TrialStatus::Interrupted;
+        let died = server.obituary();
+        let variant = &mut self.result.variants[0];
+        variant.trials.push(trial.clone());
+        summary::update(variant);
+        self.desk.tell(&Event::TrialEnded { variant: NAME.to_owned(), trial: Box::new(trial) });
+        self.conclude();
+        self.desk.write(&self.result)?;
+        match died {
+            _ if interrupted => Err(LabError::Interrupted),
+            // Nothing more can be measured; why is the trial's reason.
+            Some(died) => Err(LabError::Unsuitable(died)),
+            None => Ok(()),
+        }
+    }
+
+    /// What limited the load, as far as is known so far.
+    fn conclude(&mut self) {
+        let environment = &self.result.environment;
+        let machine = Machine { cpus: environment.cpus, fsync_us: environment.fsync_us };
+        let variant = &mut self.result.variants[0];
+        variant.verdict = verdict(variant, &machine);
+        if let Some(found) = variant.verdict.clone() {
+            self.desk.tell(&Event::Verdict { variant: NAME.to_owned(), verdict: Box::new(found) });
+        }
+    }
+
+    fn finish(mut self, error: Option<LabError>) -> Result<Finished, LabError> {
+        finish(&mut self.result, error.as_ref());
+        self.desk.write(&self.result)?;
+        self.desk.tell(&Event::RunEnded { status: self.result.status });
+        let directory = self.desk.directory.map(|d| d.path().to_owned()).unwrap_or_default();
+        Ok(Finished { directory, result: self.result, error })
+    }
+}
+
+/// Says in the result how the run ended.
+pub(crate) fn finish(result: &mut RunResult, error: Option<&LabError>) {
+    result.status = match error {
+        None => RunStatus::Complete,
+        Some(LabError::Interrupted) => RunStatus::Interrupted,
+        Some(LabError::Stack(e)) if e.is_cancelled() => RunStatus::Interrupted,
+        Some(_) => RunStatus::Failed,
+    };
+    result.reason = error.map(ToString::to_string);
+    result.finished_at = Some(clock::timestamp(SystemTime::now()));
+}
+
+/// The server's own choice, which no script of ours changes, as the ladder's rungs have it.
+pub(crate) fn note_commit(result: &mut RunResult) {
+    let settings = result.environment.software.first().map(|s| &s.settings);
+    let commit = settings.and_then(|s| s.get("synchronous_commit")).cloned();
+    for variant in &mut result.variants {
+        if let Some(commit) = &commit {
+            let commit = if commit == "off" { "off" } else { "on" };
+            variant.factors.insert("synchronous_commit".to_owned(), json!(commit));
+        }
+    }
+}
+
+/// Load threads: one a core, but none without a client.
+pub(crate) fn threads(job: &SqlJob) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let wanted = job.load.threads.map_or(cores, |n| n as usize);
+    wanted.clamp(1, (job.clients as usize).max(1))
+}
+
+/// Starts a server, or connects to one that somebody else runs.
+pub(crate) async fn bring_up(
+    server: &SqlServer,
+    connections: u64,
+    desk: &mut Desk<'_>,
+    cancel: &Cancel,
+) -> Result<Server, LabError> {
+    let began = Instant::now();
+    let (what, server) = match &server.target {
+        Target::Managed { installation, helper } => {
+            let what = format!("PostgreSQL {}", installation.version);
+            desk.tell(&Event::StackStarting { what: what.clone() });
+            let mut settings = server.settings.clone();
+            if !settings.iter().any(|(name, _)| name == "max_connections") {
+                let wanted = (connections + 20).max(100).to_string();
+                settings.push(("max_connections".to_owned(), wanted));
+            }
+            let options = PostgresOptions {
+                installation: installation.clone(),
+                settings,
+                cpus: server.cpus,
+                memory_bytes: server.memory_bytes,
+                environment: Vec::new(),
+                port: None,
+                base_dir: None,
+            };
+            let postgres = Postgres::start(helper, &options, cancel)?;
+            (what, Server::managed(postgres, Transport::Tcp).await?)
+        }
+        Target::External { dsn } => {
+            desk.tell(&Event::StackStarting { what: "connecting".to_owned() });
+            let mut server = tokio::select! {
+                server = Server::external_for(dsn, connections) => server?,
+                () = cancelled(cancel) => return Err(LabError::Interrupted),
+            };
+            let software = server.software().await?;
+            (format!("PostgreSQL {}", software.version), server)
+        }
+    };
+    desk.tell(&Event::StackReady { what, ready_s: began.elapsed().as_secs_f64() });
+    Ok(server)
+}
+
+/// Makes and fills what the scripts need, and says the scale.
+pub(crate) async fn make_ready(
+    job: &SqlJob,
+    server: &mut Server,
+    desk: &mut Desk<'_>,
+    cancel: &Cancel,
+) -> Result<u64, LabError> {
+    tokio::select! {
+        scale = prepare(job, server, desk) => scale,
+        () = cancelled(cancel) => Err(LabError::Interrupted),
+    }
+}
+
+async fn prepare(job: &SqlJob, server: &mut Server, desk: &mut Desk<'_>) -> Result<u64, LabError> {
+    let built_in = job.work.uses_built_in();
+    let initialize = job.server.initialize || (built_in && server.is_managed());
+    let given = job.work.scale;
+    if initialize {
+        let scale = given.unwrap_or(1);
+        desk.tell(&Event::Preparing { what: format!("pgbench's tables at scale {scale}") });
+        let replace = job.server.replace || server.is_managed();
+        pgbench_tables::make(server, scale, replace).await?;
+    }
+    if let Some(init) = &job.server.init {
+        desk.tell(&Event::Preparing { what: "the database, by the script given".to_owned() });
+        for statement in init {
+            server.execute(statement, "run the SQL that prepares it").await?;
+        }
+    }
+    let scale = match given {
+        Some(scale) => scale,
+        None if built_in => pgbench_tables::scale(server).await?,
+        None => 1,
+    };
+    // On a server that is not ours nothing is changed that the scripts do not change themselves.
+    if built_in && server.is_managed() && !job.server.no_vacuum {
+        pgbench_tables::tidy(server).await?;
+    }
+    if server.is_managed() {
+        server.execute("CHECKPOINT", "write a checkpoint").await?;
+    }
+    Ok(scale)
+}

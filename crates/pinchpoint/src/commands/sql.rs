@@ -1,0 +1,266 @@
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use pinchpoint_lab::{
+    Finished, QueryMode, ScriptSource, SqlConnection, SqlJob, SqlServer, SqlWork, Target,
+    built_in_scripts, run_sql, split_statements,
+};
+use pinchpoint_measure::{ExitCode, RunStatus, VariantStatus};
+use pinchpoint_plan::{LoadPlan, Pace, WarmUp, WarmUpChoice};
+use pinchpoint_stack::Cancel;
+
+use crate::cli::{Mode, ServerArgs, SqlArgs};
+use crate::commands::postgres::{cpus, memory, settings};
+use crate::commands::report;
+use crate::commands::run::{helper, installation, listen, sink};
+use crate::failure::Failure;
+use crate::terminal;
+
+/// The most clients of one machine: each is a socket.
+const MOST_CLIENTS: u32 = 20_000;
+/// Measured when neither a time nor a number of transactions is given.
+const TIME: Duration = Duration::from_secs(10);
+/// A file that is larger holds no script.
+const LARGEST_FILE: u64 = 1 << 20;
+
+pub(crate) fn run(args: &SqlArgs) -> Result<ExitCode, Failure> {
+    if args.list || args.show.is_some() {
+        return show_scripts(args.show.as_deref());
+    }
+    let job = job(args)?;
+    let cancel = Cancel::new();
+    listen(&cancel)?;
+    pinchpoint_stack::raise_file_limit();
+    let mut sink = sink(args.quiet || args.json);
+    let finished =
+        run_sql(&job, sink.as_mut(), &cancel).map_err(|error| Failure::input(error.to_string()))?;
+    drop(sink);
+    if args.out.is_some() {
+        report::write(&finished.result, &finished.directory)?;
+    }
+    if args.json {
+        let text = finished.result.to_json().map_err(|e| Failure::run(e.to_string()))?;
+        terminal::print(&text)?;
+    } else {
+        let style = terminal::style();
+        terminal::print(&pinchpoint_report::table(&finished.result, terminal::width(), style))?;
+        if args.out.is_some() {
+            terminal::print(&format!("\nresult  {}\n", finished.directory.display()))?;
+        }
+    }
+    conclude(finished)
+}
+
+/// The exit code that the result calls for.
+pub(crate) fn conclude(finished: Finished) -> Result<ExitCode, Failure> {
+    if finished.result.status == RunStatus::Interrupted {
+        return Ok(ExitCode::Interrupted);
+    }
+    let failed = finished.result.variants.iter().find(|v| v.status == VariantStatus::Failed);
+    if let Some(reason) = failed.and_then(|v| v.reason.clone()) {
+        return Err(Failure::run(reason));
+    }
+    match finished.error {
+        Some(error) => Err(error.into()),
+        None => Ok(ExitCode::Ok),
+    }
+}
+
+fn show_scripts(name: Option<&str>) -> Result<ExitCode, Failure> {
+    let Some(name) = name else {
+        for (name, title, _) in built_in_scripts() {
+            terminal::print(&format!("{name:<14} {title}\n"))?;
+        }
+        return Ok(ExitCode::Ok);
+    };
+    match built_in_scripts().find(|(known, ..)| *known == name) {
+        Some((.., text)) => terminal::print(text)?,
+        None => {
+            return Err(Failure::input(format!("no built-in script is called {name:?}"))
+                .hint("`pinchpoint sql --list` shows them"));
+        }
+    }
+    Ok(ExitCode::Ok)
+}
+
+fn job(args: &SqlArgs) -> Result<SqlJob, Failure> {
+    bounds("--client", (1..=MOST_CLIENTS).contains(&args.client), "1 to 20000")?;
+    bounds("--jobs", args.jobs.is_none_or(|n| (1..=1024).contains(&n)), "1 to 1024")?;
+    bounds("--trials", (1..=1000).contains(&args.trials), "1 to 1000")?;
+    bounds("--max-tries", (1..=1_000_000).contains(&args.max_tries), "1 to 1000000")?;
+    let pool = args.pool.is_none_or(|n| (1..=MOST_CLIENTS).contains(&n));
+    bounds("--pool", pool, "1 to 20000")?;
+    let time = args.time.unwrap_or(TIME);
+    bounds("--time", time >= Duration::from_millis(100), "at least 100 ms")?;
+    let fast = args.progress >= Duration::from_millis(100);
+    bounds("--progress", fast, "at least 100 ms")?;
+    if let Some(rate) = args.rate {
+        bounds("--rate", (0.001..=1e9).contains(&rate), "0.001 to 1000000000 transactions/s")?;
+    }
+    let job = SqlJob {
+        work: work(args)?,
+        clients: args.client,
+        connection: match args.pool {
+            _ if args.connect => SqlConnection::PerTransaction,
+            Some(size) => SqlConnection::Pool(size),
+            None => SqlConnection::Own,
+        },
+        transactions: args.transactions,
+        load: LoadPlan {
+            duration: time,
+            warmup: warm_up(&args.warmup)?,
+            trials: args.trials,
+            interval: args.progress,
+            pace: args.rate.map_or(Pace::FlatOut, |per_s| Pace::Rate { per_s }),
+            // As pgbench's, whose throttle is a Poisson process.
+            poisson: true,
+            seed: args.random_seed,
+            threads: args.jobs,
+        },
+        server: SqlServer {
+            initialize: args.initialize,
+            replace: args.drop_tables,
+            no_vacuum: args.no_vacuum,
+            ..server(&args.server, args.dsn.as_deref())?
+        },
+        shows_statements: args.report_per_command,
+        directory: args.out.clone(),
+    };
+    // Before a server is looked for: a script that cannot run is refused whatever else is missing.
+    job.check().map_err(|e| Failure::input(e.to_string()))?;
+    Ok(SqlJob { server: with_target(job.server, &args.server, args.dsn.as_deref())?, ..job })
+}
+
+pub(crate) fn bounds(what: &str, fits: bool, text: &str) -> Result<(), Failure> {
+    if fits {
+        Ok(())
+    } else {
+        Err(Failure::input(format!("{what} is out of bounds: it is {text}")))
+    }
+}
+
+fn work(args: &SqlArgs) -> Result<SqlWork, Failure> {
+    let mut scripts = scripts(&args.file, &args.builtin)?;
+    for (given, name) in
+        [(args.skip_some_updates, "simple-update"), (args.select_only, "select-only")]
+    {
+        if given {
+            scripts.push(ScriptSource::BuiltIn { name: name.to_owned(), weight: 1 });
+        }
+    }
+    Ok(SqlWork {
+        scripts,
+        mode: mode(args.protocol),
+        variables: variables(&args.define)?,
+        scale: args.scale,
+        max_tries: args.max_tries,
+    })
+}
+
+pub(crate) const fn mode(mode: Mode) -> QueryMode {
+    match mode {
+        Mode::Simple => QueryMode::Simple,
+        Mode::Extended => QueryMode::Extended,
+        Mode::Prepared => QueryMode::Prepared,
+    }
+}
+
+/// The scripts that `-f` and `-b` name.
+pub(crate) fn scripts(files: &[String], built_in: &[String]) -> Result<Vec<ScriptSource>, Failure> {
+    let mut scripts = Vec::new();
+    for given in files {
+        let (path, weight) = weighted(given)?;
+        let text = read(Path::new(path))?;
+        scripts.push(ScriptSource::File { name: path.to_owned(), text, weight });
+    }
+    for given in built_in {
+        let (name, weight) = weighted(given)?;
+        scripts.push(ScriptSource::BuiltIn { name: name.to_owned(), weight });
+    }
+    Ok(scripts)
+}
+
+pub(crate) fn variables(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    given
+        .iter()
+        .map(|text| match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+            _ => Err(Failure::input(format!("--define {text}: expected NAME=VALUE"))),
+        })
+        .collect()
+}
+
+/// A name and the weight behind its last `@`, as pgbench takes them.
+fn weighted(text: &str) -> Result<(&str, u32), Failure> {
+    let Some((name, weight)) = text.rsplit_once('@') else { return Ok((text, 1)) };
+    let weight = weight.parse().map_err(|_| {
+        Failure::input(format!("{text}: {weight:?} is no weight")).hint(
+            "a weight is an integer; a file with an @ in its name needs one, such as a@b.sql@1",
+        )
+    })?;
+    Ok((name, weight))
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let failed =
+        |e: std::io::Error| Failure::input(format!("failed to read {}: {e}", path.display()));
+    let size = fs::metadata(path).map_err(failed)?.len();
+    if size > LARGEST_FILE {
+        return Err(Failure::input(format!("{} is larger than 1 MiB", path.display())));
+    }
+    fs::read_to_string(path).map_err(failed)
+}
+
+pub(crate) fn warm_up(text: &str) -> Result<WarmUp, Failure> {
+    let choice: WarmUpChoice = text.parse().map_err(|error| {
+        Failure::input(format!("--warmup {text}: {error}")).hint("give `auto` or a time such as 5s")
+    })?;
+    Ok(match choice {
+        WarmUpChoice::Auto => WarmUp::Auto { at_most: Duration::from_secs(10) },
+        WarmUpChoice::Fixed(length) => WarmUp::Fixed(length),
+    })
+}
+
+/// How the server is set up; where it is comes with [`with_target`].
+pub(crate) fn server(args: &ServerArgs, dsn: Option<&str>) -> Result<SqlServer, Failure> {
+    let init = match &args.init {
+        None => None,
+        Some(path) => {
+            let name = path.display().to_string();
+            let text = read(path)?;
+            Some(split_statements(&name, &text).map_err(|e| Failure::input(e.to_string()))?)
+        }
+    };
+    Ok(SqlServer {
+        target: Target::External { dsn: dsn.unwrap_or_default().to_owned() },
+        settings: settings(&args.settings)?,
+        cpus: cpus(args.cpus)?,
+        memory_bytes: memory(args.memory.as_deref())?,
+        initialize: false,
+        replace: false,
+        init,
+        no_vacuum: false,
+    })
+}
+
+/// Finds PostgreSQL's programs where no DSN was given.
+pub(crate) fn with_target(
+    server: SqlServer,
+    args: &ServerArgs,
+    dsn: Option<&str>,
+) -> Result<SqlServer, Failure> {
+    let target = match dsn {
+        Some(dsn) if dsn.trim().is_empty() => {
+            return Err(Failure::input("--dsn is empty").hint(
+                "give postgresql://user@host:port/database, or leave it out for a private server",
+            ));
+        }
+        Some(dsn) => {
+            pinchpoint_lab::check_dsn(dsn).map_err(Failure::input)?;
+            Target::External { dsn: dsn.to_owned() }
+        }
+        None => Target::Managed { installation: installation(&args.search)?, helper: helper()? },
+    };
+    Ok(SqlServer { target, ..server })
+}

@@ -1,0 +1,16 @@
+use std::rc::Rc;
+
+use crate::Dsn;
+use crate::pool::Pool;
+use crate::tls::TlsSetup;
+
+/// Where the connections of a thread's clients come from.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// Each client keeps one.
+    Own(Rc<(Dsn, TlsSetup)>),
+    /// A new one for each transaction.
+    Fresh(Rc<(Dsn, TlsSetup)>),
+    /// A pool of so many.
+    Pool(Pool, usize),
+}
