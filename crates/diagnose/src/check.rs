@@ -2,7 +2,7 @@
 
 use pinchpoint_measure::{Counter, significant};
 
-use crate::reading::{Reading, sound};
+use crate::reading::{HARDLY_STARVED, Reading, sound};
 use crate::rule::CPU_FULL;
 
 /// What a check found.
@@ -98,15 +98,16 @@ fn steal(reading: &Reading) -> Option<Check> {
     graded(share, STEAL, text)
 }
 
-/// Processes outside the run take what the run would use only where nothing is left.
+/// Processes outside the run take what the run would use only where nothing is left, and it does
+/// harm only where the run had to wait for it.
 fn foreign(reading: &Reading) -> Option<Check> {
-    let observation = &reading.seen()?.observation;
-    let share = sound(observation.host?.foreign_cpu_s? / (observation.seconds * reading.cores));
+    let share = reading.seen()?.foreign_share(reading.cores)?;
     let text = format!("other processes took {:.0} % of the machine's CPU", share * 100.0);
     let full = reading.cpu.is_some_and(|cpu| cpu >= CPU_FULL);
+    let got = reading.starved.is_some_and(|share| share <= HARDLY_STARVED);
     match graded(share, FOREIGN, text) {
-        Some(Check::Void(text)) if !full => Some(Check::Doubt(text)),
-        Some(Check::Doubt(_)) if !full => None,
+        Some(Check::Void(text)) if !full || got => Some(Check::Doubt(text)),
+        Some(Check::Doubt(_)) if !full || got => None,
         other => other,
     }
 }

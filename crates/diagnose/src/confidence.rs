@@ -20,7 +20,7 @@ const DOUBT: f64 = 0.1;
 /// At most so many figures against it count.
 const DOUBTS: usize = 3;
 /// Taken off where nobody sampled the server's sessions.
-const NO_SAMPLES: f64 = 0.05;
+const NO_SAMPLES: f64 = 0.1;
 /// The least: below it there is nothing to say.
 const LEAST: f64 = 0.05;
 

@@ -14,6 +14,8 @@ mod gate;
 mod judge;
 mod machine;
 #[cfg(test)]
+mod metamorphic;
+#[cfg(test)]
 mod plants;
 mod predict;
 mod probe;

@@ -28,8 +28,12 @@ pub(crate) struct Reading {
     /// From the start of a user's operation to the start of its next one, in a closed load: the
     /// response time and the pause after it.
     pub cycle_ms: f64,
-    /// Share of the machine's CPU in use, 0 to 1.
+    /// Share of the machine's CPU in use, 0 to 1; without what strangers used, where the run got what
+    /// it asked for all the same.
     pub cpu: Option<f64>,
+    /// Share of an operation's time that the server's processes were ready and had no CPU; absent
+    /// where that is not known.
+    pub starved: Option<f64>,
     /// Share of that which the load threads used, as a share of the machine's CPU, 0 to 1.
     pub client_cpu: f64,
     /// Share of their own time that the loaded load threads were on a CPU.
@@ -90,10 +94,11 @@ impl Reading {
         };
         let seen = Seen::of(&trials);
         let cpu = middle(trials.iter().filter_map(|t| t.cpu_percent)).map(|p| (p / 100.0).min(1.0));
+        let service_ms = positive(response - schedule)?;
+        let (starved, cpu) = own_cpu(seen.as_ref(), cpu, service_ms, cores);
         let users = users(&factors);
         let mut failed_gates = failed_gates(&trials);
         let generator_full = failed_gates.remove("generator-headroom").is_some();
-        let service_ms = positive(response - schedule)?;
         let turn = users * rows / rows_per_s * 1000.0;
         Some(Self {
             name: variant.name.clone(),
@@ -108,6 +113,7 @@ impl Reading {
                 _ => service_ms,
             },
             cpu,
+            starved,
             client_cpu: (client_s * rows_per_s / rows / cores).min(1.0),
             client_share: over(|t| t.client_cpu_share).unwrap_or(0.0).min(1.0),
             memory_percent: middle(trials.iter().filter_map(|t| t.memory_percent)),
@@ -184,6 +190,24 @@ pub(crate) fn positive(value: f64) -> Option<f64> {
 /// The value when it is finite and above 0, else 0.
 pub(crate) fn sound(value: f64) -> f64 {
     positive(value).unwrap_or(0.0)
+}
+
+/// Share of an operation's time without a CPU up to which the run got what it asked for.
+pub(crate) const HARDLY_STARVED: f64 = 0.1;
+
+/// How much the server was kept from running, and the CPU in use: strangers' CPU is left out where
+/// they were in nobody's way.
+fn own_cpu(
+    seen: Option<&Seen>,
+    cpu: Option<f64>,
+    service_ms: f64,
+    cores: f64,
+) -> (Option<f64>, Option<f64>) {
+    let Some(seen) = seen else { return (None, cpu) };
+    let starved = seen.starved_ms().map(|ms| sound(ms / service_ms).min(1.0));
+    let foreign =
+        seen.foreign_share(cores).filter(|_| starved.is_some_and(|s| s <= HARDLY_STARVED));
+    (starved, cpu.map(|all| (all - foreign.unwrap_or(0.0)).clamp(0.0, 1.0)))
 }
 
 /// Operations under way at most: users of an application, or of a table. At least 1.

@@ -147,6 +147,20 @@ impl Seen {
         self.cpus("postgres").or(backends)
     }
 
+    /// Milliseconds of an operation that the server's processes were ready and had no CPU, also while
+    /// they were still said to wait for what had woken them.
+    pub(crate) fn starved_ms(&self) -> Option<f64> {
+        let backends = self.observation.backends.map(|b| b.run_delay_s);
+        let delay_s = backends.or_else(|| self.process("postgres")?.run_delay_s)?;
+        Some(self.each_ms(delay_s))
+    }
+
+    /// Share of the machine's CPU that processes outside the run took.
+    pub(crate) fn foreign_share(&self, cores: f64) -> Option<f64> {
+        let foreign_s = self.observation.host?.foreign_cpu_s?;
+        Some(sound(foreign_s / (self.observation.seconds * cores)))
+    }
+
     /// New sessions of the database for each operation.
     pub(crate) fn sessions_each(&self) -> Option<f64> {
         let counted = self.sessions.as_ref().map(|s| sound(s.opened as f64 / self.operations));
@@ -154,9 +168,9 @@ impl Seen {
     }
 }
 
-/// Looks below which sampled sessions say too little to be used: with 30 of them a share of one
-/// half is known to ± 0.18.
-const LOOKS: u64 = 30;
+/// Looks below which sampled sessions say too little to be used. A watcher on a busy machine looks
+/// ten times a second, and a trial may last three; how uncertain that is, the samples' own error says.
+const LOOKS: u64 = 10;
 
 /// How much a class differs from trial to trial.
 fn between(trials: &[&Trial]) -> BTreeMap<WaitClass, f64> {

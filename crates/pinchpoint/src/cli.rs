@@ -123,6 +123,11 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) search: SearchArgs,
 
+    /// After the table, show how the verdict on this rung or case came about: where an operation's
+    /// time went, what speaks for and against it, what to do. May be given several times.
+    #[arg(long, value_name = "VARIANT", conflicts_with = "json")]
+    pub(crate) explain: Vec<String>,
+
     /// Print `result.json` to standard output instead of the table.
     #[arg(long)]
     pub(crate) json: bool,
@@ -509,6 +514,11 @@ pub(crate) struct ReportArgs {
     /// A result directory, made by `run`.
     #[arg(value_name = "DIR")]
     pub(crate) directory: PathBuf,
+
+    /// Show how the verdict on this rung or case came about instead: where an operation's time went,
+    /// what speaks for and against it, what to do. May be given several times.
+    #[arg(long, value_name = "VARIANT")]
+    pub(crate) explain: Vec<String>,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

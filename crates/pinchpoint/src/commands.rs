@@ -1,5 +1,6 @@
 pub(crate) mod child;
 pub(crate) mod doctor;
+pub(crate) mod explain;
 pub(crate) mod http;
 pub(crate) mod ledger;
 pub(crate) mod list;

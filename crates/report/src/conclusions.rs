@@ -9,7 +9,8 @@ use pinchpoint_measure::{
 use serde_json::Value;
 
 use crate::climb::Rung;
-use crate::text::{clean, count, fixed, percent};
+use crate::explain::verdict_line;
+use crate::text::{clean, count};
 
 /// The sentences below the table.
 pub(crate) fn conclusions(result: &RunResult, rungs: &[Rung<'_>]) -> Vec<String> {
@@ -197,13 +198,7 @@ fn trial_troubles(rung: &str, trial: &Trial) -> Vec<String> {
 
 /// What limited a rung: `limited by connection-setup (84 %, confidence 0.8)`.
 pub(crate) fn limited_by(rung: &Rung<'_>) -> Option<String> {
-    let verdict = rung.variant.verdict.as_ref()?;
-    Some(format!(
-        "limited by {} ({}, confidence {})",
-        clean(&verdict.bottleneck),
-        percent(verdict.share),
-        fixed(verdict.confidence, 1)
-    ))
+    rung.variant.verdict.as_ref().map(verdict_line)
 }
 
 /// What was expected of a rung, and whether it came: the text, and `held` when it is known.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use pinchpoint_measure::{
-    Crash, Elimination, Environment, Factors, Gate, Interval, Latency, Ledger, Limit, Pace, PerRow,
-    Phase, PlanFacts, Prediction, RunResult, RunStatus, SCHEMA_VERSION, Software, Spread, Summary,
-    Sweep, SweepPoint, Trial, TrialStatus, Variant, VariantStatus, Verdict, WarmUp,
+    BudgetLine, BudgetSource, Crash, Elimination, Environment, Factors, Gate, Interval, Latency,
+    Ledger, Limit, Pace, PerRow, Phase, PlanFacts, Prediction, RunResult, RunStatus,
+    SCHEMA_VERSION, Software, Spread, Summary, Suspect, Sweep, SweepPoint, Trial, TrialStatus,
+    Variant, VariantStatus, Verdict, WarmUp,
 };
 use serde_json::json;
 
@@ -172,9 +173,40 @@ fn connection_setup() -> Verdict {
                 limits: true,
             },
         ],
+        gain: Some([1.9, 6.3]),
+        runner_up: Some(Suspect {
+            bottleneck: "serial-round-trips".to_owned(),
+            share: 0.15,
+            gain: 1.4,
+        }),
+        next: Some("serial-round-trips".to_owned()),
+        where_time_goes: Some(Suspect {
+            bottleneck: "connection-setup".to_owned(),
+            share: 0.84,
+            gain: 6.3,
+        }),
+        budget: vec![
+            line("connect: authentication", 3.12, None, BudgetSource::Clock),
+            line("server: WAL flush", 0.26, Some(0.03), BudgetSource::Samples),
+            line("network and driver", 0.29, None, BudgetSource::Rest),
+        ],
+        closure: Some(1.0),
+        advice: vec![
+            "keep connections: a pool in the application, or its driver's keep-alive".to_owned(),
+            "a pooler such as PgBouncer, where many processes each need connections".to_owned(),
+        ],
+        slow: Some(
+            "the slowest operations (from 8.1 ms on, 9.2 ms on average) spent 7.9 ms (86 %) in \
+             auth, where the mean is 3.12 ms; their sessions: running 62 %, WAL flush 31 %"
+                .to_owned(),
+        ),
         arithmetic: Some("1000 ms ÷ 3.69 ms × 1 = 271/s expected, 271/s measured".to_owned()),
         ..Verdict::default()
     }
+}
+
+fn line(name: &str, ms: f64, error_ms: Option<f64>, source: BudgetSource) -> BudgetLine {
+    BudgetLine { name: name.to_owned(), ms, error_ms, source }
 }
 
 fn variant(index: usize, sketch: &Sketch) -> Variant {

@@ -8,6 +8,7 @@ mod conclusions;
 mod csv;
 mod document;
 mod error;
+mod explain;
 #[cfg(test)]
 mod fixture;
 mod html;
@@ -26,6 +27,7 @@ mod text;
 mod track;
 
 pub use error::ReportError;
+pub use explain::{explain, verdict_line};
 pub use matrix::{k6_summary, locust_history, locust_stats};
 pub use probes::probe_line;
 pub use table::{Style, climb_table};

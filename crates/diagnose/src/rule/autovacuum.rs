@@ -2,7 +2,7 @@ use pinchpoint_measure::{Counter, WaitClass, significant};
 
 use super::{Candidate, Finding, Page, Rule, Signal};
 use crate::Machine;
-use crate::reading::Reading;
+use crate::reading::{Reading, sound};
 
 /// Mean workers at work from which they take what the load would use.
 const AT_WORK: f64 = 0.5;
@@ -38,14 +38,14 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
     let text = format!("{} workers at work on average", significant(workers, 2));
     let share = reading.held_share(seen.classes_ms(&CLASSES));
     if workers < AT_WORK || (share < WAITING && !reading.no_cpu_left()) {
-        return Finding::cleared(text);
+        return Finding::cleared(if workers > 0.0 { text } else { String::new() });
     }
     let mut evidence = vec![Signal::Samples.says(text.clone())];
     if let Some(runs) = seen.counter(Counter::Vacuums).filter(|runs| *runs >= 1.0) {
         evidence.push(Signal::Counters.says(format!("{runs:.0} runs on user tables ended")));
     }
     // Beside a load of N sessions w workers are w ÷ (N + w) of those that share CPU and disk.
-    let part = workers / (samples.active + workers);
+    let part = sound(workers / (samples.active + workers));
     let gain = [1.0, (1.0 / (1.0 - part).max(0.1)).max(1.0)];
     let against = vec!["how much of the waiting is due to it was not measured".to_owned()];
     let found = Candidate { share: part, gain, evidence, against, ..Candidate::default() };

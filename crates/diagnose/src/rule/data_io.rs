@@ -38,7 +38,7 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
     let share = reading.held_share(ms);
     let text = format!("waiting for data files takes {}", part(ms, reading.service_ms));
     if share < LARGE_SHARE {
-        return Finding::cleared(text);
+        return Finding::cleared(if ms > 0.0 { text } else { String::new() });
     }
     let mut evidence = vec![Signal::Samples.says(text.clone())];
     evidence.extend(seen.events(&CLASSES).map(|names| Signal::Samples.says(names)));

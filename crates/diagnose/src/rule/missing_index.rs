@@ -58,7 +58,7 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
     };
     let busy = share >= LARGE_SHARE || reading.no_cpu_left();
     if each < ROWS || each < FOR_ONE * wanted || !busy {
-        return Finding::cleared(text);
+        return Finding::cleared(if each >= 1.0 { text } else { String::new() });
     }
     let mut evidence = vec![
         Signal::Counters.says(format!("{text}, for {} rows", significant(wanted, 2))),

@@ -122,10 +122,9 @@ fn computes(reading: &Reading, text: &str) -> Option<Finding> {
 /// Sessions that were ready and had no CPU.
 fn waiting_for_cpu(reading: &Reading) -> Option<super::Clue> {
     let seen = reading.seen()?;
-    seen.observation.backends?;
-    let (cpu, delay, _) = split(seen, seen.class_ms(WaitClass::Running));
-    let (cpu, delay) = (significant(cpu, 3), significant(delay, 3));
-    Some(Signal::Samples.says(format!(
-        "of an operation's time on the server {cpu} ms are on a CPU and {delay} ms waiting for one"
+    let cpu = significant(seen.each_ms(seen.observation.backends?.cpu_s), 3);
+    let delay = significant(seen.starved_ms()?, 3);
+    Some(Signal::Counters.says(format!(
+        "an operation is {cpu} ms on a CPU at the server, and ready without one for {delay} ms"
     )))
 }

@@ -42,7 +42,8 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
     let Some(text) = reading.cpu_text("postgres") else { return Finding::cleared("") };
     let (held, full) = (seen.held_back("postgres"), seen.fullness("postgres").unwrap_or(0.0));
     if held < HELD_BACK || !reading.server_at_limit() {
-        return Finding::cleared(text);
+        let limited = seen.process("postgres").is_some_and(|p| p.cpus.is_some());
+        return Finding::cleared(if limited { text } else { String::new() });
     }
     let throttled = seen.process("postgres").and_then(|p| p.throttled_s);
     let share = throttled.map_or(held, |s| reading.share_of(seen.each_ms(s)));

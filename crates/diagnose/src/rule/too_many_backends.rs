@@ -1,8 +1,7 @@
-use pinchpoint_measure::{WaitClass, significant};
+use pinchpoint_measure::significant;
 
 use super::{Candidate, Finding, Page, Rule, Signal};
 use crate::Machine;
-use crate::budget::split;
 use crate::reading::{Reading, sound};
 
 /// Sessions executing at a time for each core from which switching between them costs more than a
@@ -37,10 +36,10 @@ fn examine(reading: &Reading, machine: &Machine) -> Finding {
     let cores = seen.process("postgres").and_then(|p| p.cpus).unwrap_or(machine.cores());
     let each = sound(samples.active / cores);
     let text = format!("{} sessions for each core execute at a time", significant(each, 2));
-    let Some(backends) = seen.observation.backends else { return Finding::cleared(text) };
-    let (cpu, delay, _) = split(seen, seen.class_ms(WaitClass::Running));
+    let Some(backends) = seen.observation.backends else { return Finding::cleared("") };
+    let (cpu, delay) = (seen.each_ms(backends.cpu_s), seen.each_ms(backends.run_delay_s));
     if each < FOR_A_CORE || delay < cpu || !reading.no_cpu_left() {
-        return Finding::cleared(text);
+        return Finding::cleared(if each >= 1.0 { text } else { String::new() });
     }
     let put_off = significant(sound(backends.preemptions / seen.operations), 2);
     let evidence = vec![

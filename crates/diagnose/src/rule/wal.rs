@@ -73,9 +73,7 @@ fn examine(reading: &Reading, machine: &Machine) -> Finding {
         let (count, flush) = (significant(ms / flush, 2), significant(flush, 3));
         text = format!("{text}, {count} × one fdatasync of {flush} ms");
     }
-    // With the CPU used up, commits wait for a core, whatever they are called; unless the server's
-    // sessions say otherwise.
-    if share < LARGE_SHARE || (reading.no_cpu_left() && !sampled) {
+    if share < LARGE_SHARE {
         return Finding::cleared(text);
     }
     let signal = if sampled { Signal::Samples } else { Signal::Clock };
@@ -90,6 +88,9 @@ fn examine(reading: &Reading, machine: &Machine) -> Finding {
         None => against.push("the disk's flush time is not known".to_owned()),
     }
     evidence.extend(reading.seen().and_then(group));
+    if reading.no_cpu_left() {
+        against.push("no CPU is left: commits wait for a core as well".to_owned());
+    }
     evidence.extend(reading.idle_cpu());
     let saved = if reading.no_cpu_left() { CPU_OF_WAITING } else { reading.flush_cpu() };
     let gain = reading.gain(ms, saved);

@@ -78,7 +78,7 @@ fn sessions_sampled(seen: &[&Observation]) -> Option<SessionSamples> {
         return None;
     }
     let mean = |pick: fn(&SessionSamples) -> f64| {
-        all.iter().map(|(s, weight)| sound(pick(s)) * weight / seconds).sum::<f64>()
+        sound(all.iter().map(|(s, weight)| sound(pick(s)) * weight / seconds).sum())
     };
     let mut waits: Vec<WaitFigures> = Vec::new();
     for (samples, weight) in &all {

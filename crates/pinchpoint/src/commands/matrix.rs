@@ -7,8 +7,8 @@ use pinchpoint_stack::{Cancel, find_pgbouncer};
 
 use crate::apps::APPS;
 use crate::cli::{Arrivals, RunArgs};
-use crate::commands::ledger;
 use crate::commands::run::{conclude, helper, listen, show, sink, target, warm_up};
+use crate::commands::{explain, ledger};
 use crate::failure::Failure;
 
 /// Runs a matrix of applications.
@@ -21,6 +21,8 @@ pub(crate) fn run(matrix: Matrix, args: &RunArgs) -> Result<ExitCode, Failure> {
     }
     let matrix =
         matrix.with(&overrides(args)?).map_err(|error| Failure::input(error.to_string()))?;
+    let cases = matrix.cases();
+    explain::known(&args.explain, cases.iter().map(|case| case.name.as_str()))?;
     let pooler =
         find_pgbouncer(args.matrix.pgbouncer.as_deref()).map_err(|error| error.to_string());
     let options = MatrixOptions {
@@ -40,7 +42,7 @@ pub(crate) fn run(matrix: Matrix, args: &RunArgs) -> Result<ExitCode, Failure> {
     let mut sink = sink(args.quiet);
     let finished = run_matrix(&matrix, &options, sink.as_mut(), &cancel)?;
     drop(sink);
-    show(&finished, args.json)?;
+    show(&finished, args)?;
     conclude(finished)
 }
 

@@ -7,6 +7,7 @@ use pinchpoint_measure::{ExitCode, RunResult};
 use pinchpoint_report::table;
 
 use crate::cli::ReportArgs;
+use crate::commands::explain;
 use crate::failure::Failure;
 use crate::terminal::{print, style, width};
 
@@ -18,6 +19,11 @@ pub(crate) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
     })?;
     let result = RunResult::from_json(&text)
         .map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
+    if !args.explain.is_empty() {
+        explain::known(&args.explain, result.variants.iter().map(|v| v.name.as_str()))?;
+        explain::print(&result, &args.explain)?;
+        return Ok(ExitCode::Ok);
+    }
     let written = write(&result, &args.directory)?;
     let mut text = table(&result, width(), style());
     text.push_str("\nwritten\n");

@@ -8,7 +8,7 @@ use pinchpoint_plan::{BUILT_IN, Overrides, Plan, WarmUpChoice};
 use pinchpoint_stack::{Cancel, Helper, SearchInput, find_postgres};
 
 use crate::cli::{Arrivals, RunArgs, SearchArgs};
-use crate::commands::{ledger, list, matrix, report};
+use crate::commands::{explain, ledger, list, matrix, report};
 use crate::failure::Failure;
 use crate::live::{self, Quiet};
 use crate::{signals, terminal};
@@ -24,6 +24,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     refuse_matrix_options(args)?;
     let experiment =
         experiment.with(&overrides(args)?).map_err(|error| Failure::input(error.to_string()))?;
+    explain::known(&args.explain, experiment.rungs.iter().map(|r| r.name.as_str()))?;
     let ledger = if args.no_ledger { None } else { ledger::own() };
     let options =
         Options { directory: args.out.clone(), target: target(args)?, ledger, prove: args.prove };
@@ -32,7 +33,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let mut sink = sink(args.quiet);
     let finished = pinchpoint_lab::run(&experiment, &options, sink.as_mut(), &cancel)?;
     drop(sink);
-    show(&finished, args.json)?;
+    show(&finished, args)?;
     conclude(finished)
 }
 
@@ -144,15 +145,16 @@ pub(crate) fn helper() -> Result<Helper, Failure> {
     Ok(Helper { exe })
 }
 
-pub(crate) fn show(finished: &Finished, json: bool) -> Result<(), Failure> {
+pub(crate) fn show(finished: &Finished, args: &RunArgs) -> Result<(), Failure> {
     report::write(&finished.result, &finished.directory)?;
-    if json {
+    if args.json {
         let text = finished.result.to_json().map_err(|e| Failure::run(e.to_string()))?;
         terminal::print(&text)?;
         return Ok(());
     }
     let table = pinchpoint_report::table(&finished.result, terminal::width(), terminal::style());
     terminal::print(&table)?;
+    explain::print(&finished.result, &args.explain)?;
     let report = finished.directory.join("report.html");
     terminal::print(&format!(
         "\nresult  {}\nreport  {}\n",

@@ -215,7 +215,10 @@ fn limits(document: &mut Document, rows: &[Row<'_>]) {
     document.heading("What limited each case");
     let head = ["Framework", "Pool Mode", "Users", "limit", "evidence", "beside it"];
     document.table(6, &head, lines);
-    document.paragraph("As far as the figures of the last trial show it.");
+    document.paragraph(
+        "As far as the figures of all trials show it; `pinchpoint report DIR --explain CASE` shows how \
+         each came about.",
+    );
 }
 
 fn waterfalls(document: &mut Document, rows: &[Row<'_>]) {

@@ -2,8 +2,9 @@ use pinchpoint_measure::{Prediction, RunResult, Verdict, significant};
 
 use crate::conclusions::outcome;
 use crate::document::Document;
+use crate::explain::{source, verdict_line};
 use crate::probes::probe_line;
-use crate::text::{clean, fixed, percent};
+use crate::text::{clean, percent};
 
 /// What limited each rung, by elimination, and what was expected of it.
 pub(super) fn analysis(document: &mut Document, result: &RunResult) {
@@ -32,7 +33,8 @@ pub(super) fn analysis(document: &mut Document, result: &RunResult) {
     document.list(bases.collect());
     for variant in &result.variants {
         if let Some(verdict) = &variant.verdict {
-            one(document, &clean(&variant.name), verdict);
+            let whole_ms = variant.summary.as_ref().map(|s| s.latency_ms.avg);
+            one(document, &clean(&variant.name), verdict, whole_ms);
         }
     }
 }
@@ -51,14 +53,20 @@ fn prediction_row(name: String, prediction: &Prediction) -> Vec<String> {
     ]
 }
 
-fn one(document: &mut Document, name: &str, verdict: &Verdict) {
-    let share = percent(verdict.share);
-    document.paragraph(format!(
-        "Rung {name} is limited by {} (share {share}, confidence {} of 1).{}",
-        verdict.bottleneck,
-        fixed(verdict.confidence, 1),
-        verdict.arithmetic.as_ref().map_or_else(String::new, |a| format!(" Arithmetic: {a}."))
-    ));
+fn one(document: &mut Document, name: &str, verdict: &Verdict, whole_ms: Option<f64>) {
+    let mut text = format!("Rung {name}: {}.", verdict_line(verdict));
+    if let Some([lo, hi]) = verdict.gain {
+        let (lo, hi) = (significant(lo, 2), significant(hi, 2));
+        text.push_str(&format!(" Without it throughput could be {lo} to {hi} times as high."));
+    }
+    if let Some(next) = &verdict.next {
+        text.push_str(&format!(" Then {next} would limit."));
+    }
+    if let Some(arithmetic) = &verdict.arithmetic {
+        text.push_str(&format!(" Arithmetic: {arithmetic}."));
+    }
+    document.paragraph(text);
+    budget(document, verdict, whole_ms);
     let rows = verdict
         .elimination
         .iter()
@@ -73,5 +81,31 @@ fn one(document: &mut Document, name: &str, verdict: &Verdict) {
     items.extend(verdict.against.iter().map(|a| format!("against it: {a}")));
     // Those that were weighed stand above; here is what each gave, and which were not made.
     items.extend(verdict.probes.iter().map(probe_line));
+    items.extend(verdict.slow.iter().map(|s| format!("slow ones: {s}")));
+    items.extend(verdict.advice.iter().map(|a| format!("what to do: {a}")));
     document.list(items);
+}
+
+/// An operation's time, line by line.
+fn budget(document: &mut Document, verdict: &Verdict, whole_ms: Option<f64>) {
+    let share = |ms: f64| whole_ms.map_or_else(|| "–".to_owned(), |whole| percent(ms / whole));
+    let mut rows: Vec<Vec<String>> = verdict
+        .budget
+        .iter()
+        .map(|line| {
+            vec![
+                line.name.clone(),
+                source(line.source).to_owned(),
+                significant(line.ms, 3),
+                line.error_ms.map_or_else(|| "–".to_owned(), |e| significant(e, 2)),
+                share(line.ms),
+            ]
+        })
+        .collect();
+    if let (Some(closure), false) = (verdict.closure, rows.is_empty()) {
+        let sum = verdict.budget.iter().map(|line| line.ms).sum();
+        let cells = ["sum", "", &significant(sum, 3), "–", &percent(closure)];
+        rows.push(cells.map(str::to_owned).to_vec());
+    }
+    document.table(2, &["time of an operation", "from", "ms", "±", "share"], rows);
 }
