@@ -5,6 +5,7 @@
 //! the next step gets its expected gain before it is taken. Nothing here opens a file, reads a
 //! clock or keeps state: values in, values out, whatever the values.
 
+mod bounds;
 mod budget;
 mod case;
 mod check;
@@ -26,6 +27,8 @@ mod rule;
 mod sample;
 mod seen;
 mod slow;
+#[cfg(test)]
+mod synthetic;
 mod track;
 mod verdict;
 
@@ -33,7 +36,7 @@ pub use case::{CaseLoad, case_gates};
 pub use gate::gates;
 pub use judge::{hold_against, judge};
 pub use machine::Machine;
-pub use predict::{MODEL, predict};
+pub use predict::{MODEL, Outlook, Sounding, SoundingPlan, predict, soundings};
 pub use probe::{ProbeReading, probe_figures, weigh_probes};
 pub use reference::verdicts_reference;
 pub use track::{Experience, records, track};

@@ -3,14 +3,17 @@
 mod commit;
 mod connection;
 mod model;
+mod sounding;
 mod statement;
 mod target;
 mod users;
 
 use pinchpoint_measure::{Factors, Prediction, Variant};
 
-use crate::Machine;
 use crate::reading::{Reading, positive};
+use crate::{Experience, Machine};
+pub use sounding::{Sounding, SoundingPlan, soundings};
+
 use model::{Model, Range};
 use target::Target;
 
@@ -20,58 +23,99 @@ type Lever = fn(&mut Model, &Reading, &Target, &Machine) -> Option<()>;
 
 /// The version of the model: raise it when ranges are computed otherwise, so that it learns from its
 /// own misses only.
-pub const MODEL: u32 = 1;
+pub const MODEL: u32 = 2;
 
 /// A range whose upper end is more than this many times its lower says nothing.
 const TOO_WIDE: f64 = 10.0;
 
+/// A start that is less certain than this tells nothing of the next step.
+const LARGEST_ERROR: f64 = 1.25;
+
 /// The levers in the order in which they are applied.
 const LEVERS: [Lever; 4] = [connection::apply, users::apply, statement::apply, commit::apply];
 
+/// What is known beside the variant that a prediction starts from.
+#[derive(Debug, Clone, Copy)]
+pub struct Outlook<'a> {
+    /// The name to give the change; when empty, it is that of what differs: `pool`, `copy`,
+    /// `unnest`, `batch`, `concurrency` or `synchronous_commit`, the first of them that does.
+    pub lever: &'a str,
+    /// Where it runs.
+    pub machine: &'a Machine,
+    /// What client and wire carry without writing, in rows per second, with statements at least as
+    /// large; one below what was already reached is not that, and is not used.
+    pub null_ceiling_per_s: Option<f64>,
+    /// What was tried before the step.
+    pub soundings: &'a [Sounding],
+    /// How long the step will write, warm-up included, in seconds.
+    pub trial_s: f64,
+    /// What past predictions teach.
+    pub experience: &'a Experience,
+}
+
 /// The throughput to expect of a variant with the levels `to`, from the measurements of `from`.
 ///
-/// Each level that differs changes the demands of an operation (its waits, its CPU) from a figure
-/// to a range; the asymptotic bound gives the range's upper end and the balanced job bound its
-/// lower (Zahorjan et al. 1982; Lazowska et al., *Quantitative System Performance*, chapter 5).
-/// Several changes at once are applied one after the other, so the range widens with each.
-///
-/// `lever` is the name to give the change; when empty, it is that of what differs: `pool`, `copy`,
-/// `unnest`, `batch`, `concurrency` or `synchronous_commit`, the first of them that does.
-/// `null_ceiling_per_s` is what client and wire carry without writing, with statements at least as
-/// large as those of `to`; one below what `from` already reached is not that, and is not used.
+/// Where the step's statement was tried before with fewer users or rows ([`soundings`]), the range
+/// is that, carried on to the step's users and rows. Else each level that differs changes the
+/// demands of an operation (its waits, its CPU) from a figure to a range; the asymptotic bound
+/// gives the upper end and the balanced job bound the lower (Zahorjan et al. 1982; Lazowska et al.,
+/// *Quantitative System Performance*, chapter 5). Several changes at once are applied one after
+/// the other, so the range widens with each. Either range is then widened by the sampling error of
+/// `from` and by what past predictions of this lever teach.
 ///
 /// `None` when nothing relevant differs, when the load follows a schedule (it sets the
 /// throughput), when a figure that the change depends on was not measured, or when all that can be
 /// said is a range of more than a factor of ten.
-pub fn predict(
-    from: &Variant,
-    to: &Factors,
-    lever: &str,
-    machine: &Machine,
-    null_ceiling_per_s: Option<f64>,
-) -> Option<Prediction> {
+pub fn predict(from: &Variant, to: &Factors, outlook: &Outlook<'_>) -> Option<Prediction> {
+    let machine = outlook.machine;
     let reading = Reading::of(from, machine.cores())?;
     let target = Target::of(&reading, to);
     if reading.target_per_s.is_some() || !reading.writes() || !target.writes {
         return None;
     }
-    let mut model = Model::of(&reading, machine);
-    for apply in LEVERS {
-        apply(&mut model, &reading, &target, machine)?;
-    }
     let derived = target.lever(&reading)?;
-    let name = if lever.is_empty() { derived } else { lever };
-    let range = capped(model.throughput(machine)?, &reading, null_ceiling_per_s, &mut model.basis);
+    let lever = if outlook.lever.is_empty() { derived } else { outlook.lever };
+    let (range, mut basis) =
+        match sounding::expect(outlook.soundings, &target, machine, outlook.trial_s) {
+            Some((range, basis)) => (range, vec![basis]),
+            None => modelled(&reading, &target, machine, sampling_error(from))?,
+        };
+    let widened = outlook.experience.widening(lever);
+    let range = range.times(1.0 / widened, widened);
+    let range = capped(range, &reading, outlook.null_ceiling_per_s, &mut basis);
     if range.hi > TOO_WIDE * range.lo {
         return None;
     }
     Some(Prediction {
         from: reading.name,
-        lever: name.to_owned(),
+        lever: lever.to_owned(),
         range_per_s: [range.lo, range.hi],
-        basis: model.basis.join("; "),
+        basis: basis.join("; "),
+        widened: Some(widened),
         ..Prediction::default()
     })
+}
+
+/// The range from the measured demands alone.
+fn modelled(
+    reading: &Reading,
+    target: &Target,
+    machine: &Machine,
+    error: f64,
+) -> Option<(Range, Vec<String>)> {
+    let mut model = Model::of(reading, machine);
+    for apply in LEVERS {
+        apply(&mut model, reading, target, machine)?;
+    }
+    let range = model.throughput(machine)?;
+    Some((range.times(1.0 / error, error), model.basis))
+}
+
+/// Half of the interval of what the prediction starts from, as a factor; 1 where there is none.
+fn sampling_error(from: &Variant) -> f64 {
+    let ci95 = from.summary.as_ref().and_then(|s| s.throughput_per_s.ci95);
+    let factor = ci95.and_then(|[lo, hi]| positive((hi / lo).sqrt()));
+    factor.map_or(1.0, |factor| factor.clamp(1.0, LARGEST_ERROR))
 }
 
 /// No write is faster than the same path without the write.

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
-use pinchpoint_diagnose::weigh_probes;
+use pinchpoint_diagnose::{Experience, weigh_probes};
 use pinchpoint_measure::{
     Event, Phase, Probe, RunResult, RunStatus, RungPlan, Sink, Summary, Sweep, Trial, TrialStatus,
     VariantStatus,
@@ -17,7 +17,7 @@ use crate::error::LabError;
 use crate::ledger::Ledger;
 use crate::options::{Options, Target};
 use crate::overhead::Overhead;
-use crate::prove::{Proving, probes_s};
+use crate::prove::Proving;
 use crate::resolve::{Settled, settle, sweep_owner};
 use crate::server::Server;
 use crate::trial::TrialRun;
@@ -48,6 +48,11 @@ pub fn run(
         .build()
         .map_err(LabError::Runtime)?;
     let mut run = Run::new(experiment, directory, sink, cancel);
+    let (experience, unreadable) = forecast::experience(options.ledger.as_ref());
+    run.experience = experience;
+    if let Some(text) = unreadable {
+        run.warn(text);
+    }
     let error = runtime.block_on(run.climb(options)).err();
     run.finish(error, options.ledger.as_ref())
 }
@@ -59,19 +64,21 @@ fn hold_ms(summary: &Summary) -> f64 {
 }
 
 /// A run under way.
-struct Run<'a> {
-    experiment: &'a Experiment,
-    directory: ResultDirectory,
+pub(crate) struct Run<'a> {
+    pub(crate) experiment: &'a Experiment,
+    pub(crate) directory: ResultDirectory,
     sink: &'a mut dyn Sink,
-    cancel: &'a Cancel,
-    result: RunResult,
-    swept: BTreeMap<String, u32>,
-    settled: BTreeMap<usize, Settled>,
+    pub(crate) cancel: &'a Cancel,
+    pub(crate) result: RunResult,
+    pub(crate) swept: BTreeMap<String, u32>,
+    pub(crate) settled: BTreeMap<usize, Settled>,
     steal: CpuSampler,
     /// Probes by the rung's number, to be weighed once the verdicts are final.
     probes: BTreeMap<usize, Vec<Probe>>,
     /// What trials took on average beyond their measured part, to say how long the rest will take.
-    overhead: Overhead,
+    pub(crate) overhead: Overhead,
+    /// What the predictions of past runs teach.
+    pub(crate) experience: Experience,
 }
 
 impl<'a> Run<'a> {
@@ -94,6 +101,7 @@ impl<'a> Run<'a> {
             steal,
             probes: BTreeMap::new(),
             overhead: Overhead::new(),
+            experience: Experience::default(),
         }
     }
 
@@ -245,7 +253,8 @@ impl<'a> Run<'a> {
             })
             .await?;
         self.overhead.saw(began.elapsed(), trial.duration_s);
-        self.keep(index, trial)
+        self.keep(index, trial)?;
+        self.look_ahead(server, index).await
     }
 
     /// Takes a trial into the result, and writes it.
@@ -256,8 +265,7 @@ impl<'a> Run<'a> {
         summary::update(variant);
         let name = variant.name.clone();
         self.tell(&Event::TrialEnded { variant: name, trial: Box::new(trial) });
-        for event in forecast::after_trial(&mut self.result, self.experiment, &self.settled, index)
-        {
+        if let Some(event) = forecast::diagnose(&mut self.result, index) {
             self.tell(&event);
         }
         self.directory.write_result(&self.result)?;
@@ -342,46 +350,14 @@ impl<'a> Run<'a> {
                 .map(|r| RungPlan { name: r.name.clone(), title: r.title.clone() })
                 .collect(),
             trials: load.trials,
-            expected_s: self.expected_s()
-                + if prove {
-                    probes_s(self.experiment) * self.experiment.rungs.len() as f64
-                } else {
-                    0.0
-                },
+            expected_s: self.expected_s(prove),
             directory: self.directory.path().display().to_string(),
             cases: false,
         };
         self.tell(&event);
     }
 
-    /// About how long the whole run takes.
-    fn expected_s(&self) -> f64 {
-        let trials = self.experiment.rungs.len() as f64 * f64::from(self.experiment.load.trials);
-        let points: usize = self
-            .experiment
-            .rungs
-            .iter()
-            .filter_map(|r| match (&r.batch, &r.like) {
-                (Batch::Sweep(sizes), None) => Some(sizes.len() * 2),
-                _ => None,
-            })
-            .sum();
-        let point_s = sweep::length(self.experiment).as_secs_f64() + 0.5;
-        2.0 + points as f64 * point_s + trials * self.trial_s()
-    }
-
-    fn trial_s(&self) -> f64 {
-        self.experiment.load.duration.as_secs_f64() + self.overhead.mean_s(self.experiment)
-    }
-
-    fn left_after_s(&self, index: usize, number: u32) -> f64 {
-        let rungs = self.experiment.rungs.len();
-        let rounds_left = f64::from(self.experiment.load.trials - number);
-        let left = (rungs - index - 1) as f64 + rounds_left * rungs as f64;
-        left * self.trial_s()
-    }
-
-    fn tell(&mut self, event: &Event) {
+    pub(crate) fn tell(&mut self, event: &Event) {
         self.directory.keep_event(event);
         self.sink.event(event);
     }
