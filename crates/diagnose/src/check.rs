@@ -18,6 +18,8 @@ pub(crate) enum Check {
 
 /// Gates without which the figures cannot be true.
 const MUST_HOLD: [&str; 2] = ["littles-law", "phase-sum"];
+/// Sources without which a verdict is less sure.
+const WANTED: [&str; 2] = ["wait events", "observer"];
 /// Deviation of sampled from exact active time that long and short observations may have. Short ones
 /// hold few looks.
 const EXACT: f64 = 0.05;
@@ -44,10 +46,18 @@ const DRIFT: [f64; 2] = [1.3, 2.0];
 pub(crate) fn checks(reading: &Reading) -> Vec<Check> {
     let all = [gates(reading), exact(reading), steal(reading), foreign(reading), drift(reading)];
     let mut found: Vec<Check> = all.into_iter().flatten().collect();
+    found.extend(unseen(reading));
     if reading.trials < 2 {
         found.push(Check::Note("one trial only".to_owned()));
     }
     found
+}
+
+/// Sources that a verdict would have liked to have, with what kept them away.
+fn unseen(reading: &Reading) -> Vec<Check> {
+    let missing = reading.seen().map_or(&[][..], |seen| &seen.observation.missing);
+    let wanted = missing.iter().filter(|gap| WANTED.contains(&gap.signal.as_str()));
+    wanted.map(|gap| Check::Note(format!("{} not seen: {}", gap.signal, gap.reason))).collect()
 }
 
 /// Gates of the trials: one that must hold and failed in most of them voids the verdict.

@@ -1,7 +1,7 @@
 //! What must not change a verdict, what may not make it surer, and what no figure may break.
 
 use pinchpoint_measure::{
-    Counter, Gate, HostFigures, Observation, PoolerFigures, SlowFigures, StackFigures,
+    Counter, Gate, HostFigures, Missing, Observation, PoolerFigures, SlowFigures, StackFigures,
     StatementFigures, Trial, Variant, Verdict, WAIT_CLASSES, WaitClass, WaitFigures,
 };
 use proptest::prelude::*;
@@ -176,6 +176,19 @@ fn what_disturbs_a_measurement_voids_it_or_is_held_against_it() {
         assert!(void || found.against.len() > sure.against.len(), "{name}: {found:#?}");
         assert!(!found.budget.is_empty(), "{name}: the budget is shown all the same");
     }
+}
+
+#[test]
+fn a_source_that_could_not_be_read_is_named() {
+    let mut variant = Plant::quiet().variant();
+    for observation in observations(&mut variant) {
+        observation.sessions = None;
+        let reason = "the role may not see other sessions; grant it pg_monitor".to_owned();
+        observation.missing = vec![Missing { signal: "wait events".to_owned(), reason }];
+    }
+    let found = found(&variant);
+    assert!(found.against.iter().any(|text| text.contains("pg_monitor")), "{found:#?}");
+    assert!(found.confidence <= Plant::quiet().verdict().confidence);
 }
 
 #[test]

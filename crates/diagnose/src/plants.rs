@@ -251,7 +251,9 @@ fn processor() -> Vec<Case> {
     many.waits = vec![(WaitClass::Running, "running", 4.8)];
     let mut fewer = many.clone();
     (fewer.users, fewer.cpu) = (32, 0.99);
+    let elsewhere = Plant { backends: None, cpu: 0.97, ..Plant::quiet() };
     vec![
+        ("a full machine that is not the server's", elsewhere, "balanced"),
         ("client", Plant { client_share: 0.95, ..Plant::quiet() }, "client-cpu"),
         ("CPU", Plant { cpu: 0.97, ..Plant::quiet() }, "server-cpu"),
         ("quota", throttled(WaitClass::Running, "running"), "cpu-throttling"),

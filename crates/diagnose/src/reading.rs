@@ -95,6 +95,10 @@ impl Reading {
         let seen = Seen::of(&trials);
         let cpu = middle(trials.iter().filter_map(|t| t.cpu_percent)).map(|p| (p / 100.0).min(1.0));
         let service_ms = positive(response - schedule)?;
+        let requests = trials.iter().any(|t| t.http.is_some());
+        // Of a server elsewhere this machine's CPU says nothing.
+        let elsewhere = seen.as_ref().and_then(Seen::server_is_here) == Some(false);
+        let cpu = cpu.filter(|_| requests || !elsewhere);
         let (starved, cpu) = own_cpu(seen.as_ref(), cpu, service_ms, cores);
         let users = users(&factors);
         let mut failed_gates = failed_gates(&trials);
@@ -122,7 +126,7 @@ impl Reading {
             generator_full,
             failed_gates,
             cores,
-            requests: trials.iter().any(|t| t.http.is_some()),
+            requests,
             failed_share: over(|t| t.failed as f64 / (t.failed + t.succeeded) as f64)
                 .unwrap_or(0.0)
                 .min(1.0),

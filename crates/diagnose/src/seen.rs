@@ -141,6 +141,12 @@ impl Seen {
         Some(sound(self.process(name)?.cpu_s? / self.observation.seconds))
     }
 
+    /// Whether the server runs on this machine; unknown where nobody looked at its sessions.
+    pub(crate) fn server_is_here(&self) -> Option<bool> {
+        self.observation.sessions.as_ref()?;
+        Some(self.process("postgres").is_some() || self.observation.backends.is_some())
+    }
+
     /// CPUs that the server used on average, as far as we may see its processes.
     pub(crate) fn server_cpus(&self) -> Option<f64> {
         let backends = self.observation.backends.map(|b| sound(b.cpu_s / self.observation.seconds));
@@ -148,8 +154,12 @@ impl Seen {
     }
 
     /// Milliseconds of an operation that the server's processes were ready and had no CPU, also while
-    /// they were still said to wait for what had woken them.
+    /// they were still said to wait for what had woken them. Not known where sessions come and go:
+    /// the kernel's accounts of a process end with it.
     pub(crate) fn starved_ms(&self) -> Option<f64> {
+        if self.sessions_each().is_some_and(|each| each > FEW_SESSIONS) {
+            return None;
+        }
         let backends = self.observation.backends.map(|b| b.run_delay_s);
         let delay_s = backends.or_else(|| self.process("postgres")?.run_delay_s)?;
         Some(self.each_ms(delay_s))
@@ -168,6 +178,8 @@ impl Seen {
     }
 }
 
+/// New sessions for each operation up to which they may be taken to last.
+const FEW_SESSIONS: f64 = 0.01;
 /// Looks below which sampled sessions say too little to be used. A watcher on a busy machine looks
 /// ten times a second, and a trial may last three; how uncertain that is, the samples' own error says.
 const LOOKS: u64 = 10;

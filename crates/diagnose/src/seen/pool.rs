@@ -39,7 +39,7 @@ pub(super) fn observations(trials: &[&Trial]) -> Option<(Observation, f64)> {
     Some((whole, operations))
 }
 
-/// A trial's observation, with the processes of its stack where the observer saw none; and the
+/// A trial's observation, with the processes of its stack that the observer did not see; and the
 /// operations in its seconds.
 fn of(trial: &Trial) -> (Observation, f64) {
     let mut observation = trial.observation.clone().unwrap_or_default();
@@ -47,8 +47,10 @@ fn of(trial: &Trial) -> (Observation, f64) {
     if observation.seconds <= 0.0 {
         observation.seconds = sound(trial.duration_s);
     }
-    if let (true, Some(stack)) = (observation.processes.is_empty(), &trial.stack) {
-        observation.processes.clone_from(&stack.processes);
+    for process in trial.stack.iter().flat_map(|stack| &stack.processes) {
+        if observation.process(&process.name).is_none() {
+            observation.processes.push(process.clone());
+        }
     }
     let rate = sound((trial.succeeded + trial.failed) as f64 / trial.duration_s);
     let operations = rate * observation.seconds;
