@@ -50,6 +50,7 @@ impl Budget {
                 budget.clock("commit", "wal-flush", phase(Phase::Commit));
                 budget.clock("first byte of the answer", "server-wait", phase(Phase::FirstByte));
                 budget.clock("rest of the answer", "network", phase(Phase::Receive));
+                budget.clock("pause of the script", "users", phase(Phase::Sleep));
             }
         }
         budget.clock("disconnect", "connection-setup", phase(Phase::Disconnect));
@@ -57,19 +58,19 @@ impl Budget {
         budget
     }
 
-    /// A statement that we sent ourselves.
+    /// A statement that we sent ourselves. A script may pause within a transaction, where the server
+    /// sees it idle in it, or outside of one.
     fn statement(&mut self, reading: &Reading, seen: &Seen) {
         let window = reading.phase_ms(|p| p.is_statement() && p != Phase::Encode);
+        let paused = reading.phase_ms(|p| p == Phase::Sleep);
         let server = self.server(seen);
         let held = seen.held_ms();
-        let source = BudgetSource::Samples;
-        self.push("in transaction, waiting for the client", "idle-in-transaction", held, source);
-        self.push(
-            "network and driver",
-            "serial-round-trips",
-            window - server - held,
-            BudgetSource::Rest,
-        );
+        let outside = (paused - held).max(0.0);
+        let samples = BudgetSource::Samples;
+        self.push("in transaction, waiting for the client", "idle-in-transaction", held, samples);
+        self.clock("pause of the script", "users", outside);
+        let rest = window + paused - outside - server - held;
+        self.push("network and driver", "serial-round-trips", rest, BudgetSource::Rest);
     }
 
     /// A request to an application, which asks the server in its turn.

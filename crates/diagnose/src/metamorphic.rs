@@ -220,6 +220,21 @@ fn budgets_close() {
 }
 
 #[test]
+fn a_pause_within_a_transaction_is_told_from_one_outside() {
+    let mut plant = Plant::quiet();
+    plant.phases.push((pinchpoint_measure::Phase::Sleep, 3.0));
+    let line = |plant: &Plant, name: &str| {
+        let found = plant.verdict();
+        found.budget.iter().find(|l| l.name == name).map_or(0.0, |l| l.ms)
+    };
+    assert!((line(&plant, "pause of the script") - 3.0).abs() < 0.01);
+    plant.held = 3.0;
+    assert!(line(&plant, "pause of the script") < 0.01);
+    assert!((line(&plant, "in transaction, waiting for the client") - 3.0).abs() < 0.01);
+    assert!((plant.verdict().closure.unwrap() - 1.0).abs() < 0.01);
+}
+
+#[test]
 fn slow_operations_are_told_in_one_line() {
     let mut variant = Plant::quiet().variant();
     for observation in observations(&mut variant) {

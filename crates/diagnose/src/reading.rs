@@ -197,7 +197,7 @@ pub(crate) fn sound(value: f64) -> f64 {
 }
 
 /// Share of an operation's time without a CPU up to which the run got what it asked for.
-pub(crate) const HARDLY_STARVED: f64 = 0.1;
+pub(crate) const HARDLY_STARVED: f64 = 0.15;
 
 /// How much the server was kept from running, and the CPU in use: strangers' CPU is left out where
 /// they were in nobody's way.

@@ -52,7 +52,7 @@ because CPU is used up behind it.
 1. **Is the measurement sound?** A failed check of Little's law or of the phases' sum in most trials,
    sampled sessions that contradict the server's own clock, a tenth of the CPU given to others by the
    hypervisor, 15 % of a full machine taken by other processes while the server was ready and had no CPU
-   for a tenth of the time, or throughput that doubles within a trial or between trials: then the verdict
+   for 15 % of an operation's time, or throughput that doubles within a trial or between trials: then the verdict
    is `inconclusive`, with the reason. Lesser disturbances are held against the verdict.
 2. **Time of an operation, line by line.** A mean number of sessions in a class of waits ÷ throughput is
    the mean time of an operation in that class (Little 1961). Client phases are measured by our clock;

@@ -48,7 +48,9 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
         return Finding::cleared(if held > 0.0 { text } else { String::new() });
     }
     let mut evidence = vec![Signal::Samples.says(text.clone())];
-    if let Some(ms) = seen.per_op(pinchpoint_measure::Counter::IdleInTransactionMs) {
+    let counted = seen.per_op(pinchpoint_measure::Counter::IdleInTransactionMs);
+    // Sessions hand it in when they are idle, so a short trial may end before.
+    if let Some(ms) = counted.filter(|ms| *ms > 0.0) {
         let counted = format!("the server counted {} ms of it an operation", significant(ms, 3));
         evidence.push(Signal::Counters.says(counted));
     }

@@ -9,6 +9,9 @@ use crate::reading::Reading;
 /// waiting never takes all of it.
 const WAITING: f64 = 0.2;
 
+/// Share of the waiters whose holder does the same from which that is the root.
+const ROOT: f64 = 0.5;
+
 /// A row that many change.
 pub(crate) const RULE: Rule = Rule {
     bottleneck: "row-lock",
@@ -44,7 +47,7 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
     }
     let mut evidence = vec![Signal::Samples.says(text.clone())];
     let blockers = seen.samples().map_or(&[][..], |s| &s.blockers);
-    if let Some(blocker) = blockers.first() {
+    for blocker in blockers.iter().take(2) {
         evidence.push(Signal::Counters.says(holder(blocker)));
     }
     if reading.users > 1.0 {
@@ -72,6 +75,7 @@ fn holder(blocker: &Blocker) -> String {
     let mut text =
         format!("{:.0} % of them wait for {whose}, {}", blocker.share * 100.0, blocker.state);
     match blocker.class {
+        _ if blocker.share < ROOT => (),
         None => text.push_str(": the root is a transaction that is held open"),
         Some(WaitClass::Running | WaitClass::RowLock) => (),
         Some(class) => text.push_str(&format!(": the root is {}", label(class))),
