@@ -15,13 +15,14 @@ from pathlib import Path
 import cached
 import http_load
 import memory
+import observe
 import prepared_select
 import writes
 from server import ROOT, Session, server
 
 # Above this share of foreign CPU use, figures come with a warning.
 BUSY = 0.1
-COMPARISONS = ["select-cpu", "copy", "documents", "latency", "memory", "http", "http-memory", "cache-hits", "cache-service"]
+COMPARISONS = ["select-cpu", "copy", "documents", "latency", "memory", "http", "http-memory", "cache-hits", "cache-service", "observe"]
 
 
 def arguments():
@@ -77,6 +78,10 @@ def compare(name, dsn, options):
         comparison = writes.documents(dsn, trials, seconds)
     else:
         prepared_select.prepare(dsn)
+        if name == "observe":
+            result = observe.cost(dsn, trials, seconds)
+            prepared_select.remove(dsn)
+            return result
         if name == "select-cpu":
             comparison = prepared_select.cpu(dsn, trials, seconds)
         else:

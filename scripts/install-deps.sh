@@ -171,3 +171,6 @@ if [ ${#missing[@]} -gt 0 ]; then
     fi
 fi
 check_rust
+if [ "$wanted" = test ]; then
+    "$(dirname "$0")/postgresql-18.sh" || echo "PostgreSQL 18 for the tests is not to be had; they run on what is there"
+fi

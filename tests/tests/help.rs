@@ -7,7 +7,7 @@ use crate::tree::root;
 
 #[test]
 fn help_teaches() {
-    for name in ["", "run", "http", "list", "doctor", "report", "ledger", "postgres"] {
+    for name in ["", "run", "http", "list", "doctor", "report", "ledger", "postgres", "watch"] {
         let arguments: Vec<&str> = [name, "--help"].into_iter().filter(|a| !a.is_empty()).collect();
         let run = pinchpoint_with(("COLUMNS", "80"), &arguments);
         assert_eq!(run.code, Some(0), "{}", run.stderr);

@@ -15,6 +15,7 @@ mod input;
 mod ladder;
 mod layers;
 mod matrix;
+mod observe;
 mod pgbouncer;
 mod predictions;
 mod processes;

@@ -1,6 +1,7 @@
 //! A private server for a test, from the command itself.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use pinchpoint_sql::{Connection, Dsn, TlsSetup};
@@ -15,7 +16,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(settings: &[&str]) -> Self {
+        Self::start_from(None, settings)
+    }
+
+    /// The same with the programs of this directory.
+    pub(crate) fn start_from(programs: Option<&Path>, settings: &[&str]) -> Self {
         let mut command = Command::new(binary());
+        if let Some(programs) = programs {
+            command.env("PINCHPOINT_PG_BIN", programs);
+        }
         command.args(["postgres", "--until-eof"]).stdin(Stdio::piped()).stdout(Stdio::piped());
         for setting in settings {
             command.args(["--set", setting]);

@@ -9,8 +9,9 @@ use pinchpoint_measure::{
     Event, Factors, RunResult, RunStatus, RungPlan, Sink, Stage, Threshold, TrialStatus, Variant,
     VariantStatus,
 };
-use pinchpoint_observe::CpuSampler;
+use pinchpoint_observe::{CpuSampler, Observer, ObserverSpec, Sessions};
 use pinchpoint_plan::{HttpPlan, LoadPlan};
+use pinchpoint_sql::{Admin, Dsn};
 use pinchpoint_stack::Cancel;
 use serde_json::json;
 
@@ -21,7 +22,7 @@ use crate::http_trial::{HttpTrial, Seen};
 use crate::measuring::{Measured, Measuring, Sight};
 use crate::run::Finished;
 use crate::rung_load::{cancelled, schedule_of, settle_grace, warm_up_of};
-use crate::{clock, environment, http_spec, summary};
+use crate::{clock, environment, http_spec, observing, server, summary};
 
 /// Load on one server that somebody else runs.
 #[derive(Debug, Clone)]
@@ -36,6 +37,8 @@ pub struct HttpJob {
     pub users: u32,
     /// Limits that the figures must keep.
     pub thresholds: Vec<Threshold>,
+    /// The database behind it, to be observed while it is under load.
+    pub observe: Option<String>,
     /// The result directory; a result is kept in memory alone when absent.
     pub directory: Option<PathBuf>,
 }
@@ -46,6 +49,7 @@ const NAME: &str = "http";
 pub fn run_http(job: &HttpJob, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Finished, LabError> {
     let spec = http_spec::http_spec(&job.http, &job.url, "")?;
     let driver = Arc::new(HttpDriver::new(&spec).map_err(|e| LabError::Unsuitable(e.to_string()))?);
+    let observed = job.observe.as_deref().map(server::parse).transpose()?;
     let directory = match &job.directory {
         Some(path) => Some(ResultDirectory::create(Some(path), NAME)?),
         None => None,
@@ -54,7 +58,7 @@ pub fn run_http(job: &HttpJob, sink: &mut dyn Sink, cancel: &Cancel) -> Result<F
         .enable_all()
         .build()
         .map_err(LabError::Runtime)?;
-    let mut run = HttpRun { job, driver, directory, sink, cancel, result: blank(job) };
+    let mut run = HttpRun { job, driver, observed, directory, sink, cancel, result: blank(job) };
     let mut steal = CpuSampler::new();
     steal.sample();
     let error = runtime.block_on(run.go()).err();
@@ -62,9 +66,22 @@ pub fn run_http(job: &HttpJob, sink: &mut dyn Sink, cancel: &Cancel) -> Result<F
     run.finish(error)
 }
 
+/// What is observed of the database behind a server that somebody else runs.
+fn observer_spec(dsn: Dsn, seed: u64) -> ObserverSpec {
+    ObserverSpec {
+        dsn: Some(dsn),
+        sessions: Sessions::Others,
+        processes: Vec::new(),
+        data_directory: None,
+        statements: true,
+        seed,
+    }
+}
+
 struct HttpRun<'a> {
     job: &'a HttpJob,
     driver: Arc<HttpDriver>,
+    observed: Option<Dsn>,
     directory: Option<ResultDirectory>,
     sink: &'a mut dyn Sink,
     cancel: &'a Cancel,
@@ -97,6 +114,12 @@ fn blank(job: &HttpJob) -> RunResult {
 
 impl HttpRun<'_> {
     async fn go(&mut self) -> Result<(), LabError> {
+        if let Some(dsn) = &self.observed {
+            // What was asked for and cannot be is said before anything is sent.
+            Admin::connect(dsn)
+                .await
+                .map_err(|source| LabError::Server { action: "let us observe it", source })?;
+        }
         let load = &self.job.load;
         let each = load.duration.as_secs_f64();
         let directory = self.directory.as_ref().map(|d| d.path().display().to_string());
@@ -127,6 +150,10 @@ impl HttpRun<'_> {
             factors: factors.clone(),
         });
         let load = self.spec(number);
+        let observer = match &self.observed {
+            Some(dsn) => Some(Observer::open(observer_spec(dsn.clone(), load.seed)).await),
+            None => None,
+        };
         let at_first = self.driver.tally();
         let mut session = tokio::select! {
             session = Session::open(self.driver.clone(), &load) => session?,
@@ -135,8 +162,16 @@ impl HttpRun<'_> {
         session.start();
         let warmed = self.warm_up(&session, number).await;
         let before = self.driver.tally();
-        let measured = self.measure(&mut session, number).await?;
+        let (measured, observed) = match observer {
+            Some(observer) => {
+                let (measured, observed) =
+                    observer.during(self.measure(&mut session, number)).await;
+                (measured?, Some(observed))
+            }
+            None => (self.measure(&mut session, number).await?, None),
+        };
         let tally = self.driver.tally().since(&before);
+        let observation = observed.map(|observed| observing::complete(observed, &measured));
         let rest = session.settle(settle_grace(self.cancel).min(job.http.timeout)).await?;
         let whole = self.driver.tally().since(&at_first);
         session.close().await;
@@ -149,7 +184,16 @@ impl HttpRun<'_> {
             factors,
             thresholds: &job.thresholds,
         }
-        .judge(Seen { warmed, measured, rest, tally, whole, stack: None, threads });
+        .judge(Seen {
+            warmed,
+            measured,
+            rest,
+            tally,
+            whole,
+            stack: None,
+            observation,
+            threads,
+        });
         let interrupted = trial.status == TrialStatus::Interrupted;
         let variant = &mut self.result.variants[0];
         variant.trials.push(trial.clone());

@@ -4,7 +4,7 @@ use pinchpoint_diagnose::CaseLoad;
 use pinchpoint_http::{EndpointTally, Tally};
 use pinchpoint_load::{Histograms, Rest, WarmedUp};
 use pinchpoint_measure::{
-    Census, CheckFigures, Endpoint, Factors, HttpFigures, PHASES, Pace, PerRow, Phase,
+    Census, CheckFigures, Endpoint, Factors, HttpFigures, Observation, PHASES, Pace, PerRow, Phase,
     StackFigures, Threshold, Trial, TrialStatus, WarmUp,
 };
 use pinchpoint_plan::{self as plan, HttpPlan, LoadPlan, RequestPlan};
@@ -12,6 +12,7 @@ use pinchpoint_plan::{self as plan, HttpPlan, LoadPlan, RequestPlan};
 use crate::blank::blank_trial;
 use crate::clock;
 use crate::http_spec;
+use crate::matrix::Evidence;
 use crate::measuring::Measured;
 
 /// Percentiles beyond the usual ones, for Locust's files.
@@ -45,7 +46,20 @@ pub(crate) struct Seen {
     /// Counted in the whole trial.
     pub(crate) whole: Tally,
     pub(crate) stack: Option<StackFigures>,
+    pub(crate) observation: Option<Observation>,
     pub(crate) threads: usize,
+}
+
+impl Seen {
+    /// Adds what was counted in a pass of its own.
+    pub(crate) fn add(&mut self, evidence: Evidence) {
+        if let Some(stack) = &mut self.stack {
+            stack.evidence = Some(evidence.figures);
+        }
+        if let Some(observation) = &mut self.observation {
+            observation.statements = evidence.dearest;
+        }
+    }
 }
 
 impl HttpTrial<'_> {
@@ -76,6 +90,7 @@ impl HttpTrial<'_> {
         let stack = seen.stack.as_ref().unwrap_or(&none);
         trial.gates = pinchpoint_diagnose::case_gates(&trial, &load, stack);
         trial.stack = seen.stack;
+        trial.observation = seen.observation;
         // What was stopped half-way has not shown what it would have shown.
         if trial.status != TrialStatus::Interrupted {
             trial.thresholds = self.thresholds.iter().map(|t| t.judge(&trial)).collect();

@@ -14,5 +14,6 @@ mod result;
 mod run;
 mod watch;
 
+pub(crate) use evidence::Evidence;
 pub use options::{BuiltInApp, MatrixOptions};
 pub use run::run_matrix;

@@ -273,7 +273,8 @@ pub fn check_dsn(dsn: &str) -> Result<(), String> {
     Dsn::parse(dsn).map(|_| ()).map_err(|e| format!("the DSN is not usable: {e}"))
 }
 
-fn parse(dsn: &str) -> Result<Dsn, LabError> {
+/// A DSN, with the environment's password where it has none.
+pub(crate) fn parse(dsn: &str) -> Result<Dsn, LabError> {
     let dsn =
         Dsn::parse(dsn).map_err(|e| LabError::Unsuitable(format!("the DSN is not usable: {e}")))?;
     Ok(dsn.with_password(std::env::var("PGPASSWORD").ok()))

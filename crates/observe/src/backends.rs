@@ -13,7 +13,7 @@ pub(crate) struct Backends(BTreeMap<u32, (Scheduled, Option<u64>)>);
 
 impl Backends {
     /// Reads those that are there now; none where the server is on another machine.
-    pub(crate) async fn read(link: &mut Link, sessions: Sessions, gaps: &mut Gaps) -> Self {
+    pub(crate) async fn read(link: &mut Link, sessions: &Sessions, gaps: &mut Gaps) -> Self {
         if !link.facts.local {
             let reason = "the server's processes are not on this machine, or not to be seen";
             gaps.note("backends", reason);

@@ -2,7 +2,7 @@ use std::future::Future;
 use std::path::PathBuf;
 
 use pinchpoint_measure::{Missing, Observation};
-use pinchpoint_sql::Dsn;
+use pinchpoint_sql::{Dsn, DsnError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::looks::Looks;
@@ -25,6 +25,21 @@ pub struct ObserverSpec {
     pub statements: bool,
     /// Seed of the gaps between looks.
     pub seed: u64,
+}
+
+impl ObserverSpec {
+    /// All clients of a database that somebody else runs, and what of the machine is to be seen from
+    /// here. The error says what is wrong with the DSN.
+    pub fn of_server(dsn: &str, password: Option<String>) -> Result<Self, DsnError> {
+        Ok(Self {
+            dsn: Some(Dsn::parse(dsn)?.with_password(password)),
+            sessions: Sessions::Others,
+            processes: Vec::new(),
+            data_directory: None,
+            statements: false,
+            seed: u64::from(std::process::id()),
+        })
+    }
 }
 
 /// What was seen.

@@ -9,22 +9,28 @@ use crate::looks::Looks;
 use crate::versions::classify;
 
 /// Which sessions of the database are the load.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sessions {
     /// Those that call themselves so.
     Named(&'static str),
+    /// Those of this role that are not pinchpoint's own administration.
+    OfRole(String),
     /// All clients that are not pinchpoint's own administration.
     Others,
 }
 
 impl Sessions {
     /// The condition on a row of `pg_stat_get_activity`.
-    pub(crate) fn condition(self, facts: &Facts) -> String {
+    pub(crate) fn condition(&self, facts: &Facts) -> String {
+        let others = format!("application_name NOT IN ('{WATCH_NAME}', 'pinchpoint-admin')");
         let who = match self {
-            Self::Named(name) => format!("application_name = '{}'", name.replace('\'', "''")),
-            Self::Others => {
-                format!("application_name NOT IN ('{WATCH_NAME}', 'pinchpoint-admin')")
+            Self::Named(name) => format!("application_name = {}", literal(name)),
+            Self::OfRole(role) => {
+                // By its number: its name is not among what the function gives.
+                let role = literal(role);
+                format!("usesysid = (SELECT oid FROM pg_roles WHERE rolname = {role}) AND {others}")
             }
+            Self::Others => others,
         };
         // The kind of a session that we may not see is not told.
         format!(
@@ -35,9 +41,13 @@ impl Sessions {
     }
 }
 
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 /// The query of a look. It asks the function below the view `pg_stat_activity`, which joins two
 /// tables, and gives one row whatever the number of sessions.
-pub(crate) fn look_query(sessions: Sessions, facts: &Facts) -> String {
+pub(crate) fn look_query(sessions: &Sessions, facts: &Facts) -> String {
     format!(
         "SELECT count(*) FILTER (WHERE load), \
          count(*) FILTER (WHERE load AND state = 'idle'), \
@@ -48,7 +58,7 @@ pub(crate) fn look_query(sessions: Sessions, facts: &Facts) -> String {
          string_agg(pid || ' ' || coalesce(wait_event_type, '') || ':' || coalesce(wait_event, ''), \
          chr(10)) FILTER (WHERE load AND state IN ('active', 'fastpath function call')) \
          FROM (SELECT pid, state, wait_event_type, wait_event, backend_type, {} AS load \
-         FROM pg_stat_get_activity(NULL)) s",
+         FROM pg_stat_get_activity(NULL) OFFSET 0) s",
         sessions.condition(facts)
     )
 }

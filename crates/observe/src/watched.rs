@@ -73,8 +73,13 @@ impl Watched {
         self.resident.clear();
     }
 
+    /// What [`Watched::note_memory`] has noted.
+    pub fn take_memory(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.resident)
+    }
+
     /// `postgres`, `pgbouncer`, `redis`, `app`.
-    pub(crate) const fn name(&self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         self.name
     }
 

@@ -14,7 +14,7 @@ use crate::looks::Looks;
 use crate::missing::Gaps;
 use crate::observer::{Observed, ObserverSpec};
 use crate::pace::Pace;
-use crate::sessions::{Look, Tally, look_query};
+use crate::sessions::{Look, Sessions, Tally, look_query};
 use crate::statements::{self, Statements};
 use crate::throttling::groups_of;
 use crate::tree::parent;
@@ -28,6 +28,8 @@ pub(crate) struct Watcher {
     /// Where `pg_stat_statements` is.
     statements: Option<String>,
     disk: Option<Disk>,
+    /// The processes that are watched are all that the load keeps busy: others are foreign to it.
+    all_known: bool,
     gaps: Gaps,
     pace: Pace,
     course: Option<Course>,
@@ -69,7 +71,10 @@ impl Watcher {
         }
         let pace = Pace::new(spec.seed);
         let (look, statements, disk, course) = (String::new(), None, None, None);
-        let mut watcher = Self { spec, link, look, statements, disk, gaps, pace, course };
+        // Behind sessions of others are applications, which somebody has to name.
+        let all_known = matches!(spec.sessions, Sessions::Named(_)) || !spec.processes.is_empty();
+        let mut watcher =
+            Self { spec, link, look, statements, disk, all_known, gaps, pace, course };
         watcher.find_out().await;
         watcher
     }
@@ -77,7 +82,7 @@ impl Watcher {
     /// What does not change while it watches.
     async fn find_out(&mut self) {
         if let Some(link) = &mut self.link {
-            let text = look_query(self.spec.sessions, &link.facts);
+            let text = look_query(&self.spec.sessions, &link.facts);
             // Prepared, a look costs the server a third; behind a pooler the next session would
             // not know the statement.
             let prepared = !link.facts.pooled
@@ -195,7 +200,7 @@ impl Watcher {
             if !first {
                 counters = counters::read(link, first, gaps).await;
             }
-            backends = Backends::read(link, self.spec.sessions, gaps).await;
+            backends = Backends::read(link, &self.spec.sessions, gaps).await;
             if let Some(schema) = &self.statements {
                 statements = Statements::read(link, schema, gaps).await;
             }
@@ -237,7 +242,7 @@ impl Watcher {
         let counters = counters::growth(&from.counters, &to.counters, &mut course.gaps);
         let server_cpu = to.server_cpu.zip(from.server_cpu);
         let tested: Option<Duration> = self.spec.processes.iter().map(Watched::cpu).sum();
-        let tested = tested.filter(|_| !self.spec.processes.is_empty());
+        let tested = tested.filter(|_| self.all_known && !self.spec.processes.is_empty());
         let mut sessions = course.tally.samples();
         if let Some(sessions) = &mut sessions {
             sessions.blockers = course.blockers.figures();

@@ -1,5 +1,6 @@
 mod ledger;
 mod server;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use pinchpoint_plan::Stage;
 
 pub(crate) use ledger::LedgerArgs;
 pub(crate) use server::{PostgresArgs, RedisArgs};
+pub(crate) use watch::WatchArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,6 +22,7 @@ Examples:
   pinchpoint run frameworks --quick         five web frameworks, with and without PgBouncer
   pinchpoint http http://127.0.0.1:8000/ -u 100 --duration 30s
   pinchpoint sql -b simple-update -c 16     pgbench's scripts, or your own with -f script.sql
+  pinchpoint watch --dsn postgresql://me@db.example/shop
   pinchpoint doctor                         what pinchpoint finds on this machine
 
 Exit codes:
@@ -47,6 +50,8 @@ pub(crate) enum Command {
     Http(HttpArgs),
     /// Run pgbench scripts, with pgbench's options, and say what limits them.
     Sql(Box<SqlArgs>),
+    /// Show live what a running PostgreSQL waits for; nothing on it is changed.
+    Watch(WatchArgs),
     /// List the experiments that ship inside, or print one to start your own from.
     List(ListArgs),
     /// Show what pinchpoint finds on this machine: PostgreSQL, limits, disk.
@@ -253,6 +258,11 @@ pub(crate) struct HttpArgs {
     /// Seed of all that is random [default: from the clock]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) seed: Option<u64>,
+
+    /// The PostgreSQL behind it, to be observed under this load: what its sessions wait for, its
+    /// counters. Nothing on it is changed. A password may come from PGPASSWORD instead of the URL.
+    #[arg(long, value_name = "URL")]
+    pub(crate) observe_dsn: Option<String>,
 
     /// Directory for the result: result.json, Locust's and k6's files, histograms [default: none]
     #[arg(long, value_name = "DIR")]

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(&args),
         Command::Http(args) => commands::http::run(&args),
         Command::Sql(args) => commands::sql::run(&args),
+        Command::Watch(args) => commands::watch::run(&args),
         Command::List(args) => commands::list::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Ledger(args) => commands::ledger::run(&args),

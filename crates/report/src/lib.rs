@@ -25,6 +25,7 @@ mod sql;
 mod table;
 mod text;
 mod track;
+mod watch;
 
 pub use error::ReportError;
 pub use explain::{explain, verdict_line};
@@ -32,6 +33,7 @@ pub use matrix::{k6_summary, locust_history, locust_stats};
 pub use probes::probe_line;
 pub use table::{Style, climb_table};
 pub use track::track_table;
+pub use watch::{watch_line, watch_screen, watch_unseen};
 
 /// The terminal's table of a result of any kind, no wider than `width` columns.
 pub fn table(result: &RunResult, width: usize, style: Style) -> String {

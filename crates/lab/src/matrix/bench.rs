@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pinchpoint_dataset::make_accounts;
 use pinchpoint_measure::Software;
-use pinchpoint_observe::redis_flush;
+use pinchpoint_observe::{ObserverSpec, Sessions, Watched, redis_flush};
 use pinchpoint_plan::Matrix;
 use pinchpoint_sql::{Connection, Dsn, SqlError, TlsSetup};
 use pinchpoint_stack::{
@@ -184,9 +184,17 @@ impl Bench {
         })
     }
 
-    /// Another session for whoever watches.
-    pub(crate) async fn session(&self) -> Result<Connection, LabError> {
-        connect(&self.dsn).await
+    /// What is observed of a case: the sessions of the applications' role, and these processes.
+    pub(crate) fn observer_spec(&self, processes: &[Watched], seed: u64) -> ObserverSpec {
+        ObserverSpec {
+            dsn: Some(self.dsn.clone()),
+            sessions: Sessions::OfRole(self.upstream.user.clone()),
+            processes: processes.to_vec(),
+            data_directory: self.postgres.as_ref().map(Postgres::data_dir),
+            // Statements are counted in a pass of their own.
+            statements: false,
+            seed,
+        }
     }
 
     /// What comes after the blog itself: accounts, and the indexes that it can do without.

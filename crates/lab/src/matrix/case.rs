@@ -3,9 +3,8 @@ use std::time::Duration;
 
 use pinchpoint_http::{HttpDriver, HttpSpec, Tally};
 use pinchpoint_load::{LoadError, LoadSpec, Session, WarmUpPolicy, WarmedUp, warm_up};
-use pinchpoint_measure::{
-    Event, EvidenceFigures, Limit, StackFigures, Stage, Threshold, Trial, TrialStatus,
-};
+use pinchpoint_measure::{Event, Limit, StackFigures, Stage, Threshold, Trial, TrialStatus};
+use pinchpoint_observe::{Observer, Watched};
 use pinchpoint_plan::{AppPlan, Case, Matrix, Via};
 use pinchpoint_stack::Cancel;
 
@@ -14,14 +13,16 @@ use crate::http_spec;
 use crate::http_trial::{HttpTrial, Seen};
 use crate::matrix::MatrixOptions;
 use crate::matrix::bench::Bench;
+use crate::matrix::evidence::{self, Evidence};
+use crate::matrix::facts;
 use crate::matrix::pool::Pooled;
 use crate::matrix::processes::Stack;
 use crate::matrix::readiness::Prepared;
 use crate::matrix::readiness::Readiness;
 use crate::matrix::readings::{Readings, growth};
-use crate::matrix::watch::{Watch, Watched};
-use crate::matrix::{evidence, facts};
+use crate::matrix::watch::{self, Watch};
 use crate::measuring::{Measured, Measuring, Sight};
+use crate::observing;
 use crate::rung_load::{cancelled, schedule_of, settle_grace, warm_up_of};
 
 /// One trial of one case.
@@ -103,11 +104,11 @@ impl CaseRun<'_> {
             Ok(mut seen) => {
                 let healthy = seen.measured.server_died.is_none() && !seen.measured.cancelled;
                 if healthy && self.number == 1 {
-                    match (self.evidence(&spec).await, &mut seen.stack) {
-                        (Ok(evidence), Some(stack)) => stack.evidence = evidence,
-                        (Ok(_), None) => (),
+                    match self.evidence(&spec).await {
+                        Ok(Some(evidence)) => seen.add(evidence),
+                        Ok(None) => (),
                         // The figures stand without it, but not unmarked.
-                        (Err(error), _) => warnings.push(format!(
+                        Err(error) => warnings.push(format!(
                             "{}: its statements were not counted: {error}",
                             self.case.name
                         )),
@@ -176,7 +177,9 @@ impl CaseRun<'_> {
             keep_acks: false,
         };
         // Before the load: it may take every connection that the server has.
-        let mut watch = self.watch(stack, pooled).await?;
+        let processes = self.processes(stack);
+        let mut observer = Observer::open(self.bench.observer_spec(&processes, self.seed)).await;
+        let mut watch = Watch::new(pooled, processes);
         let mut session = tokio::select! {
             session = Session::open(driver.clone(), &load) => session?,
             () = cancelled(self.cancel) => return Err(LabError::Interrupted),
@@ -184,14 +187,21 @@ impl CaseRun<'_> {
         session.start();
         let warmed = self.warm_up(&session, tell).await;
         let readings = Readings::take(self.app(), stack, self.bench);
-        watch.begin().await?;
+        watch.begin().await;
+        observer.begin().await;
         let before = driver.tally();
         let (measured, after) =
             self.measure(stack, &driver, &mut session, &mut watch, tell).await?;
+        let observed = observer.end().await;
         let after_it = Readings::take(self.app(), stack, self.bench);
         let allowed = self.case.profile.connections.map(u64::from);
         let allowed = if self.case.via == Via::Direct { allowed } else { None };
-        let (processes, sessions, pooler) = watch.end(measured.totals.operations, allowed).await;
+        let mut observation = observing::complete(observed, &measured);
+        let pooler = watch.end(&mut observation.processes).await;
+        if let (None, Some(host)) = (&stack.app, &mut observation.host) {
+            // An application that somebody else runs cannot be told from the rest of the machine.
+            host.foreign_cpu_s = None;
+        }
         // Answers that depend on a process that has gone do not come.
         let died = measured.server_died.is_some();
         let grace = if died { Duration::ZERO } else { settle_grace(self.cancel) };
@@ -199,8 +209,8 @@ impl CaseRun<'_> {
         let whole = driver.tally();
         session.close().await;
         let stack = Some(StackFigures {
-            processes,
-            sessions: Some(sessions),
+            processes: observation.processes.clone(),
+            sessions: Some(watch::sessions(&observation, allowed)),
             pooler,
             evidence: None,
             app_metrics: growth(&readings.app, after_it.app),
@@ -208,31 +218,35 @@ impl CaseRun<'_> {
             redis: growth(&readings.redis, after_it.redis),
         });
         let tally = after.since(&before);
-        Ok(Seen { warmed, measured, rest, tally, whole, stack, threads })
+        let observation = Some(observation);
+        Ok(Seen { warmed, measured, rest, tally, whole, stack, observation, threads })
     }
 
-    async fn watch(&self, stack: &Stack, pooled: Option<Pooled>) -> Result<Watch, LabError> {
+    /// The processes under test.
+    fn processes(&self, stack: &Stack) -> Vec<Watched> {
         let mut processes = Vec::new();
         if let Some(postgres) = &self.bench.postgres {
-            let cpus = self.matrix.postgres.cpus;
-            processes.push(Watched::new("postgres", postgres.pid(), postgres.groups(), cpus));
+            let plan = &self.matrix.postgres;
+            let (pid, groups) = (postgres.pid(), postgres.groups());
+            processes.push(Watched::new("postgres", pid, groups, plan.cpus, plan.memory_bytes));
         }
         if let Some(pooler) = &stack.pooler {
-            let cpus = self.matrix.pgbouncer.cpus;
-            processes.push(Watched::new("pgbouncer", pooler.pid(), pooler.groups(), cpus));
+            let plan = &self.matrix.pgbouncer;
+            let (pid, groups) = (pooler.pid(), pooler.groups());
+            processes.push(Watched::new("pgbouncer", pid, groups, plan.cpus, plan.memory_bytes));
         }
-        if let Some(app) = &stack.app {
-            processes.push(Watched::new("app", app.pid(), app.groups(), self.app().cpus));
-        }
-        if let Some(beside) = &stack.beside {
-            processes.push(Watched::new("beside", beside.pid(), beside.groups(), self.app().cpus));
+        let app = self.app();
+        for (name, process) in [("app", &stack.app), ("beside", &stack.beside)] {
+            if let Some(process) = process {
+                let (pid, groups) = (process.pid(), process.groups());
+                processes.push(Watched::new(name, pid, groups, app.cpus, app.memory_bytes));
+            }
         }
         if let (Some(redis), Some(plan)) = (&self.bench.redis, &self.matrix.redis) {
-            processes.push(Watched::new("redis", redis.pid(), redis.groups(), plan.cpus));
+            let (pid, groups) = (redis.pid(), redis.groups());
+            processes.push(Watched::new("redis", pid, groups, plan.cpus, plan.memory_bytes));
         }
-        let session = self.bench.session().await?;
-        let user = &self.bench.upstream().user;
-        Ok(Watch::new(session, user, pooled, processes.into_iter().flatten().collect()))
+        processes.into_iter().flatten().collect()
     }
 
     async fn warm_up(&self, session: &Session, tell: &mut dyn FnMut(&Event)) -> WarmedUp {
@@ -304,7 +318,7 @@ impl CaseRun<'_> {
         watch.during(async { Ok((measured.await?, driver.tally())) }).await
     }
 
-    async fn evidence(&mut self, spec: &HttpSpec) -> Result<Option<EvidenceFigures>, LabError> {
+    async fn evidence(&mut self, spec: &HttpSpec) -> Result<Option<Evidence>, LabError> {
         let Some(expected) = self.matrix.http.statements_per_request else { return Ok(None) };
         evidence::count(self.bench, spec, expected, self.case.users).await
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use pinchpoint_http::{HttpDriver, HttpSpec};
 use pinchpoint_load::{LoadSpec, Session};
-use pinchpoint_measure::EvidenceFigures;
+use pinchpoint_measure::{EvidenceFigures, StatementFigures};
 use pinchpoint_sql::Connection;
 
 use crate::error::LabError;
@@ -18,6 +18,19 @@ const COUNTED: &str = "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_state
 const OF_REQUESTS: &str = "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements \
                            WHERE query ~* '\\m(posts|comments|users)\\M' \
                            AND query ~* '^\\s*(select|with)'";
+
+/// The statements that took most time, whatever they read.
+const DEAREST: &str = "SELECT left(query, 300), calls, total_exec_time, total_plan_time, rows, \
+                       shared_blks_hit + shared_blks_read FROM pg_stat_statements \
+                       WHERE query NOT ILIKE '%pg_stat_%' AND query NOT ILIKE '%pg_reload_conf%' \
+                       ORDER BY total_exec_time DESC LIMIT 10";
+
+/// What a pass of its own has counted.
+pub(crate) struct Evidence {
+    pub(crate) figures: EvidenceFigures,
+    /// The statements that took most time.
+    pub(crate) dearest: Vec<StatementFigures>,
+}
 
 /// How long an application may take to be done with requests whose users have left.
 const DRAINED_WITHIN: Duration = Duration::from_secs(20);
@@ -50,7 +63,7 @@ pub(crate) async fn count(
     spec: &HttpSpec,
     expected: f64,
     users: u32,
-) -> Result<Option<EvidenceFigures>, LabError> {
+) -> Result<Option<Evidence>, LabError> {
     if !bench.counts_statements {
         return Ok(None);
     }
@@ -60,12 +73,35 @@ pub(crate) async fn count(
     track(&mut bench.admin, "none").await?;
     let (requests, statements, all) = counted?;
     let other = all.saturating_sub(statements) as f64;
-    Ok(Some(EvidenceFigures {
+    let figures = EvidenceFigures {
         requests,
         statements,
         expected_per_request: expected,
         other_per_request: if requests == 0 { 0.0 } else { other / requests as f64 },
-    }))
+    };
+    let rows = bench
+        .admin
+        .query(DEAREST)
+        .await
+        .map_err(|source| LabError::Server { action: "show counted statements", source })?;
+    let dearest = rows.into_iter().filter_map(|row| statement(row, requests)).collect();
+    Ok(Some(Evidence { figures, dearest }))
+}
+
+/// A row of [`DEAREST`], in a pass of so many requests.
+fn statement(row: Vec<Option<String>>, requests: u64) -> Option<StatementFigures> {
+    let number = |at: usize| row.get(at)?.as_deref()?.parse::<f64>().ok();
+    let (calls, plan_ms) = (number(1)?, number(3)?);
+    Some(StatementFigures {
+        calls,
+        calls_per_op: (requests > 0).then(|| calls / requests as f64),
+        execute_ms: number(2)?,
+        plan_ms: (plan_ms > 0.0).then_some(plan_ms),
+        rows: number(4)?,
+        blocks: number(5)?,
+        rows_read: None,
+        query: row.into_iter().next()??.split_whitespace().collect::<Vec<_>>().join(" "),
+    })
 }
 
 async fn pass(bench: &mut Bench, spec: &HttpSpec, users: u32) -> Result<(u64, u64, u64), LabError> {
@@ -111,4 +147,19 @@ async fn track(admin: &mut Connection, what: &str) -> Result<(), LabError> {
     // Sessions read the configuration again before their next statement, once they are told.
     tokio::time::sleep(Duration::from_millis(50)).await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counted_statement_is_read() {
+        let row = |cells: [&str; 6]| cells.map(|cell| Some(cell.to_owned())).to_vec();
+        let read = statement(row(["SELECT\n 1", "30", "1.5", "0", "30", "90"]), 10).unwrap();
+        assert_eq!((read.query.as_str(), read.calls_per_op), ("SELECT 1", Some(3.0)));
+        assert_eq!((read.plan_ms, read.blocks.round() as u64), (None, 90));
+        assert_eq!(statement(row(["SELECT 1", "x", "1.5", "0", "30", "90"]), 10), None);
+        assert_eq!(statement(vec![], 10), None);
+    }
 }
