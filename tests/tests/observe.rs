@@ -71,8 +71,10 @@ fn spec(dsn: &str) -> ObserverSpec {
 }
 
 fn observe(spec: ObserverSpec, length: Duration) -> Observation {
-    let observer = block_on(Observer::open(spec));
-    block_on(observer.during(tokio::time::sleep(length))).1.observation
+    block_on(async {
+        let observer = Observer::open(spec).await;
+        observer.during(tokio::time::sleep(length)).await.1.observation
+    })
 }
 
 fn reason<'a>(seen: &'a Observation, signal: &str) -> Option<&'a str> {

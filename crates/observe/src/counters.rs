@@ -19,6 +19,10 @@ pub(crate) struct Reading {
     busy: Duration,
 }
 
+/// Has what the watcher itself did counted at once. It reads a table, because a session that has
+/// touched none since the last time is passed over.
+const FLUSH: &str = "SELECT pg_stat_force_next_flush() FROM pg_database LIMIT 1";
+
 /// Reads every counter that this version has.
 ///
 /// A session of the server adds what it did to the counters when it becomes idle, but at most once
@@ -37,7 +41,7 @@ pub(crate) async fn read(link: &mut Link, first: bool, gaps: &mut Gaps) -> Readi
     for view in views {
         if view == View::Database {
             if link.facts.major() >= 15 && link.is_open() {
-                let _ = link.ask("SELECT pg_stat_force_next_flush()").await;
+                let _ = link.ask(FLUSH).await;
             }
             (reading.asked, reading.busy) = (link.asked, link.busy);
         }

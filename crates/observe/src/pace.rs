@@ -34,12 +34,13 @@ impl Pace {
         (self.looks, self.spent) = (0, spent);
     }
 
-    /// A look was taken; `spent` is what looking has cost so far, in CPU time.
-    pub(crate) fn looked(&mut self, spent: Duration) {
+    /// A look was taken; `spent` says, now and then, what looking has cost so far in CPU time.
+    pub(crate) fn looked(&mut self, spent: impl FnOnce() -> Duration) {
         self.looks += 1;
         if self.looks < EVERY {
             return;
         }
+        let spent = spent();
         let each = spent.saturating_sub(self.spent) / self.looks;
         self.mean = each.div_f64(BUDGET).clamp(SHORTEST, LONGEST);
         self.reset(spent);
@@ -57,7 +58,7 @@ mod tests {
         let mut run = |pace: &mut Pace, each_us: u64| {
             for _ in 0..EVERY {
                 spent += Duration::from_micros(each_us);
-                pace.looked(spent);
+                pace.looked(|| spent);
             }
             pace.mean
         };

@@ -139,7 +139,7 @@ impl Watcher {
     }
 
     fn set_out(&mut self, from: Base, gaps: Gaps) {
-        self.pace.reset(self.spent());
+        self.pace.reset(self.link.as_ref().map(spent).unwrap_or_default());
         self.course = Some(Course {
             from,
             tally: Tally::default(),
@@ -175,18 +175,8 @@ impl Watcher {
             }
             Err(reason) => course.gaps.note("wait events", reason),
         }
-        let spent = self.spent();
-        self.pace.looked(spent);
-        if let Some(course) = &mut self.course {
-            course.next = self.pace.next();
-        }
-    }
-
-    /// CPU that looking has cost so far: ours, and the server's where we may see it. Elsewhere its
-    /// time stands for it, with the waiting in it.
-    fn spent(&self) -> Duration {
-        let server = self.link.as_ref().map(|link| link.server_cpu().unwrap_or(link.busy));
-        thread_cpu() + server.unwrap_or_default()
+        self.pace.looked(|| spent(link));
+        course.next = self.pace.next();
     }
 
     async fn read(&mut self, first: bool, gaps: &mut Gaps) -> Base {
@@ -292,6 +282,12 @@ impl Watcher {
             link.close().await;
         }
     }
+}
+
+/// CPU that looking has cost so far: ours, and the server's where we may see it. Elsewhere its time
+/// stands for it, with the waiting in it.
+fn spent(link: &Link) -> Duration {
+    thread_cpu() + link.server_cpu().unwrap_or(link.busy)
 }
 
 /// CPU time that this thread has used.
