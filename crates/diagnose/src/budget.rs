@@ -48,7 +48,8 @@ impl Budget {
                 budget.clock("transfer", "network", phase(Phase::Transfer));
                 budget.clock("execute", "server-wait", phase(Phase::Execute));
                 budget.clock("commit", "wal-flush", phase(Phase::Commit));
-                budget.clock("first byte of the answer", "server-wait", phase(Phase::FirstByte));
+                // Before the first byte of an answer the application works, or waits.
+                budget.clock("first byte of the answer", "app-wait", phase(Phase::FirstByte));
                 budget.clock("rest of the answer", "network", phase(Phase::Receive));
                 budget.clock("pause of the script", "users", phase(Phase::Sleep));
             }

@@ -10,7 +10,7 @@ use pinchpoint_measure::{
     VariantStatus,
 };
 use pinchpoint_observe::{CpuSampler, Observer, ObserverSpec, Sessions};
-use pinchpoint_plan::{HttpPlan, LoadPlan};
+use pinchpoint_plan::{HttpPlan, LoadPlan, Pace};
 use pinchpoint_sql::{Admin, Dsn};
 use pinchpoint_stack::Cancel;
 use serde_json::json;
@@ -18,6 +18,7 @@ use serde_json::json;
 use crate::blank::blank_plan;
 use crate::directory::ResultDirectory;
 use crate::error::LabError;
+use crate::forecast::machine;
 use crate::http_trial::{HttpTrial, Seen};
 use crate::measuring::{Measured, Measuring, Sight};
 use crate::run::Finished;
@@ -195,9 +196,14 @@ impl HttpRun<'_> {
             threads,
         });
         let interrupted = trial.status == TrialStatus::Interrupted;
+        let machine = machine(&self.result);
         let variant = &mut self.result.variants[0];
         variant.trials.push(trial.clone());
         summary::update(variant);
+        // Under stages no rate lasts, and no verdict is that of all of them.
+        if !matches!(self.job.load.pace, Pace::Stages(_)) {
+            variant.verdict = pinchpoint_diagnose::verdict(variant, &machine);
+        }
         self.tell(&Event::TrialEnded { variant: NAME.to_owned(), trial: Box::new(trial) });
         if interrupted { Err(LabError::Interrupted) } else { Ok(()) }
     }

@@ -6,6 +6,7 @@ use pinchpoint_measure::{
     Census, Latency, PHASES, Pace, RunResult, Trial, group_thousands, human_duration, significant,
 };
 
+use crate::explain::verdict_line;
 use crate::matrix::{k6_summary, locust_history, locust_stats};
 use crate::table::{Flow, Paint, Style};
 use crate::text::{clean, shorten};
@@ -50,6 +51,9 @@ pub(crate) fn summary(result: &RunResult, columns: usize, style: Style) -> Strin
             });
             sheet.line("requests/s", &format!("{}{interval}", significant(rate.median, 3)));
             sheet.line("p95", &format!("{} ms", significant(summary.latency_ms.p95, 3)));
+        }
+        if let Some(verdict) = &variant.verdict {
+            sheet.line("verdict", &verdict_line(verdict));
         }
     }
     sheet.out
