@@ -1,7 +1,8 @@
 //! What a hit costs, in nanoseconds, printed as one JSON object a round.
 //!
-//! `pinchpoint-bench-cache REDIS_URL ROUNDS`. In each round every contestant has its turn, in an order
-//! that changes, so that what slows the machine slows all.
+//! `pinchpoint-bench-cache REDIS_URL ROUNDS [CONTESTANT]`. In each round every contestant has its turn, in an order
+//! that changes, so that what slows the machine slows all. With the number of a contestant it runs alone, to be
+//! looked at with a profiler.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -52,7 +53,14 @@ async fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     let url = arguments.next().ok_or("usage: pinchpoint-bench-cache REDIS_URL ROUNDS")?;
     let rounds: usize = arguments.next().ok_or("how many rounds?")?.parse()?;
+    let alone: Option<usize> = arguments.next().map(|text| text.parse()).transpose()?;
     let bench = Bench::new(&url).await?;
+    if let Some(which) = alone {
+        for _ in 0..rounds {
+            println!("{:.1}", bench.run(which).await?);
+        }
+        return Ok(());
+    }
     for round in 0..rounds {
         let mut results = vec![String::new(); NAMES.len()];
         for turn in 0..NAMES.len() {

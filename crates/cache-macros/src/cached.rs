@@ -167,22 +167,33 @@ fn call(
     };
     let cache = &options.cache;
     Ok(move |anew: bool| {
+        let hit = (!anew).then(|| {
+            quote! {
+                if let Some(__hit) = ::pinchpoint_cache::glue::hit(
+                    __cache, #own #about(), &__key, __shape, __returned,
+                ) {
+                    return __hit;
+                }
+            }
+        });
         quote! {
             #[allow(unused_imports)]
             use ::pinchpoint_cache::glue::{
                 CloneOf as _, FromInterrupted as _, NoCloneOf as _, NotFromInterrupted as _,
             };
+            let __key = #key;
+            let __cache: &::pinchpoint_cache::Cache = &(#cache);
+            #hit
             let __error = ::pinchpoint_cache::glue::error_of(__shape, __returned);
             let __plan = ::pinchpoint_cache::glue::Plan {
                 function: #own #about(),
-                key: #key,
+                key: __key,
                 shape: __shape,
                 returned: __returned,
                 cloner: (&&__error).cloner(),
                 interrupter: (&&__error).interrupter(),
                 anew: #anew,
             };
-            let __cache: &::pinchpoint_cache::Cache = &(#cache);
             ::pinchpoint_cache::glue::run(__cache, __plan, || ::std::vec![#(#tags),*], || {
                 #clone_self
                 #(#clones)*

@@ -27,14 +27,20 @@ pub(crate) fn key(template: &LitStr) -> Result<TokenStream> {
         };
         let value = value(inside, template.span())?;
         let so_far = text_part(built.take(), &std::mem::take(&mut literal));
-        built = Some(quote!(#so_far.value(&#value)));
+        built = Some(quote!((&&::pinchpoint_cache::glue::Part(&#value)).after(#so_far)));
         rest = after;
     }
     literal.push_str(rest);
     if built.is_none() && literal.is_empty() {
         return Err(Error::new(template.span(), "a key cannot be empty"));
     }
-    Ok(text_part(built, &literal))
+    let Some(built) = built else { return Ok(text_part(None, &literal)) };
+    let key = text_part(Some(built), &literal);
+    Ok(quote!({
+        #[allow(unused_imports)]
+        use ::pinchpoint_cache::glue::{Numbered as _, Shown as _};
+        #key
+    }))
 }
 
 fn text_part(built: Option<TokenStream>, literal: &str) -> TokenStream {
@@ -84,17 +90,23 @@ mod tests {
 
     fn expand(text: &str) -> String {
         match key(&LitStr::new(text, Span::call_site())) {
-            Ok(tokens) => tokens.to_string().replace(' ', "").replace("::pinchpoint_cache::", ""),
+            Ok(tokens) => {
+                let text = tokens.to_string().replace(' ', "").replace("::pinchpoint_cache::", "");
+                text.rsplit(';').next().unwrap_or_default().trim_end_matches('}').to_owned()
+            }
             Err(error) => format!("error: {error}"),
         }
     }
 
     #[test]
     fn a_template_becomes_text_and_values() {
-        assert_eq!(expand("user:{id}"), "Key::text(\"user:\").value(&id)");
-        assert_eq!(expand("{a.b}:x"), "Key::text(\"\").value(&a.b).then(\":x\")");
+        assert_eq!(expand("user:{id}"), "(&&glue::Part(&id)).after(Key::text(\"user:\"))");
+        assert_eq!(expand("{a.b}:x"), "(&&glue::Part(&a.b)).after(Key::text(\"\")).then(\":x\")");
         assert_eq!(expand("a{{b}}"), "Key::text(\"a{b}\")");
-        assert_eq!(expand("{name.to_lowercase()}"), "Key::text(\"\").value(&name.to_lowercase())");
+        assert_eq!(
+            expand("{name.to_lowercase()}"),
+            "(&&glue::Part(&name.to_lowercase())).after(Key::text(\"\"))"
+        );
     }
 
     #[test]

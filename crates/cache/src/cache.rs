@@ -13,10 +13,9 @@ use crate::clock::Clock;
 use crate::error::{Interrupted, LoadError};
 use crate::flight::{Waiting, landed};
 use crate::function::Function;
-use crate::inner::Inner;
+use crate::inner::{Hit, Inner};
 use crate::key::{Key, Tag};
 use crate::memory::{Borrowed, Memory, Name, TAGS};
-use crate::telemetry::Outcome;
 use crate::trace;
 
 /// What can be cached: anything that serde reads and writes, and that callers can share.
@@ -86,6 +85,13 @@ impl Cache {
         Self { inner }
     }
 
+    /// A fresh value from memory: all that most calls of a warm cache need.
+    #[inline]
+    pub(crate) fn hit<V: Value>(&self, function: &Function, key: &Key) -> Option<Hit<V>> {
+        let text = key.short()?;
+        self.inner.hit(function, Borrowed { function: function.id::<V>(), text })
+    }
+
     /// The value of `function` for `key`: from memory, from Redis, or by calling `load`.
     ///
     /// `load` is turned into a future at most once, and at most one such future per key runs at a
@@ -125,6 +131,9 @@ impl Cache {
         L: FnOnce() -> F + Send,
         F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
     {
+        if let Some(Hit(value)) = self.hit(function, &key) {
+            return Ok(value);
+        }
         self.call(Request { function, key, interruptible: true }, tags, load).await
     }
 
@@ -144,9 +153,9 @@ impl Cache {
         let id = function.id::<V>();
         let key = request.key.stored();
         let text = key.as_str();
-        let timed = function.meters().is_timed().then(Instant::now);
+        let start = Instant::now();
         if let Some((value, outcome, refresh)) =
-            self.inner.look(function, Borrowed { function: id, text })
+            self.inner.look(function, Borrowed { function: id, text: text.as_bytes() })
         {
             if refresh {
                 let name = Name { function: id, text: text.into() };
@@ -154,17 +163,13 @@ impl Cache {
                 let _: Option<Waiting<V, E>> =
                     self.inner.start(function, &name, tags, load, request.interruptible, false);
             }
-            let took = timed.map(|start| start.elapsed());
-            match outcome {
-                Outcome::Stale => function.meters().answered(outcome, took.unwrap_or_default()),
-                _ => function.meters().memory_hit(took),
-            }
+            function.meters().answered(outcome, start.elapsed());
             trace::note(function.name(), outcome);
             return Ok(value);
         }
         let name = Name { function: id, text: text.into() };
         // Boxed, so that the future of a hit stays small.
-        Box::pin(self.inner.ask(function, &name, tags, load, request.interruptible)).await
+        Box::pin(self.inner.ask(start, function, name, tags, load, request.interruptible)).await
     }
 
     /// Calls `load` now, whatever is stored, and stores its answer, unless it is invalidated

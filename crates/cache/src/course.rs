@@ -14,7 +14,7 @@ use crate::error::LoadError;
 use crate::flight::{Landed, Ticket};
 use crate::function::Function;
 use crate::inner::Inner;
-use crate::memory::{Before, Borrowed, Entry, Name, TAGS};
+use crate::memory::{Before, Borrowed, Entry, Name};
 use crate::origin::{Call, Chain};
 use crate::shared::{Commit, Read, Shared};
 use crate::telemetry::Outcome;
@@ -307,6 +307,9 @@ impl Course {
         before: &Sampled,
     ) {
         let memory = &self.inner.memory;
+        if !memory.is_on() {
+            return;
+        }
         let here = self.inner.now();
         let on_own_clock = |time: u64| here.saturating_add(time.saturating_sub(wall));
         let fresh_until = on_own_clock(times.fresh_until);
@@ -314,16 +317,21 @@ impl Course {
         let refresh_at = self.function.policy.refresh_at.map_or(fresh_until, |share| {
             on_own_clock(times.fetched.saturating_add((lives * share) as u64)).min(fresh_until)
         });
-        for ((tag, version), before) in self.tags.iter().zip(tags).zip(&before.tags) {
-            memory.put_tag(tag, *version, *before);
-        }
+        let states =
+            self.tags.iter().zip(tags).zip(&before.tags).map(|((tag, version), before)| {
+                Some((tag.clone(), memory.put_tag(tag, *version, *before)?))
+            });
+        let Some(states) = states.collect::<Option<Box<[_]>>>() else {
+            self.function.meters().voided.increment(1);
+            return;
+        };
         let entry = Entry {
             value: Arc::clone(value) as Arc<_>,
             fresh_until,
             served_until: on_own_clock(times.served_until),
             refresh_at: AtomicU64::new(refresh_at),
             period: memory.period(),
-            tags: self.tags.iter().cloned().zip(tags.iter().copied()).collect(),
+            tags: states,
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
         };
         if !memory.put(self.name.clone(), entry, before.key) {
@@ -334,9 +342,7 @@ impl Course {
 
     /// After a failed call: gives back what was held, and lets what is stale be served in peace.
     async fn give_up(&self, key: &str, held: Option<Held>) {
-        let name = &self.name;
-        let borrowed = Borrowed { function: name.function, text: &name.text };
-        if let Some(entry) = self.inner.memory.get(borrowed) {
+        if let Some(entry) = self.inner.memory.get(self.name.borrowed()) {
             let pause = u64::try_from(RETRY.as_millis()).unwrap_or(u64::MAX);
             let later = self.inner.now().saturating_add(pause);
             entry.refresh_at.store(later, Ordering::Relaxed);
@@ -350,11 +356,10 @@ impl Course {
     }
 
     fn sample(&self) -> Sampled {
-        let name = &self.name;
-        let before = |function, text| self.inner.memory.before(Borrowed { function, text });
+        let memory = &self.inner.memory;
         Sampled {
-            key: before(name.function, &name.text),
-            tags: self.tags.iter().map(|tag| before(TAGS, tag)).collect(),
+            key: memory.before(self.name.borrowed()),
+            tags: self.tags.iter().map(|tag| memory.before(Borrowed::tag(tag))).collect(),
         }
     }
 
@@ -363,7 +368,7 @@ impl Course {
         let known = |tag: &str, before: Before| {
             self.inner.memory.tag(tag).unwrap_or_else(|| {
                 let version = envelope::new_version();
-                self.inner.memory.put_tag(tag, version, before);
+                let _ = self.inner.memory.put_tag(tag, version, before);
                 version
             })
         };

@@ -2,10 +2,11 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use quick_cache::DefaultHashBuilder;
 use tokio::sync::{Notify, watch};
 
 use crate::error::{Interrupted, LoadError};
@@ -36,7 +37,7 @@ struct Flight {
 
 #[derive(Default)]
 struct Shard {
-    flights: HashMap<Name, Flight>,
+    flights: HashMap<Name, Flight, DefaultHashBuilder>,
     /// Who wants to know when a key changes in Redis: flights that found another's lease.
     wakers: HashMap<Name, Vec<Arc<Notify>>>,
 }
@@ -44,7 +45,7 @@ struct Shard {
 /// All flights of a cache, by key.
 pub(crate) struct Flights {
     shards: Box<[Mutex<Shard>]>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
     next: AtomicU64,
 }
 
@@ -63,7 +64,7 @@ pub(crate) struct Ticket {
 impl Flights {
     pub(crate) fn new() -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, hasher: RandomState::new(), next: AtomicU64::new(0) }
+        Self { shards, hasher: DefaultHashBuilder::default(), next: AtomicU64::new(0) }
     }
 
     pub(crate) fn is_under_way(&self, name: &Name) -> bool {

@@ -183,6 +183,36 @@ impl<E> NotFromInterrupted<E> for ErrorOf<E> {
 /// Makes one error of another.
 type Cloner<E> = fn(&E) -> E;
 
+/// A value in a key, told apart by trait as above: whole numbers are written without `Display`.
+#[derive(Debug)]
+pub struct Part<'a, T: ?Sized>(pub &'a T);
+
+pub trait Shown {
+    fn after(&self, key: Key) -> Key;
+}
+impl<T: std::fmt::Display + ?Sized> Shown for Part<'_, T> {
+    fn after(&self, key: Key) -> Key {
+        key.value(self.0)
+    }
+}
+
+pub trait Numbered {
+    fn after(&self, key: Key) -> Key;
+}
+macro_rules! numbered {
+    ($($t:ty)*, $negative:expr) => { $(
+        impl Numbered for &Part<'_, $t> {
+            #[inline]
+            fn after(&self, key: Key) -> Key {
+                let negative: fn($t) -> bool = $negative;
+                key.number(negative(*self.0), u64::from(self.0.abs_diff(0)))
+            }
+        }
+    )* };
+}
+numbered!(i16 i32 i64, |number| number < 0);
+numbered!(u16 u32 u64, |_| false);
+
 /// Everything about a cached call but the call.
 #[derive(Debug)]
 pub struct Plan<S: Shape<R>, R> {
@@ -194,6 +224,18 @@ pub struct Plan<S: Shape<R>, R> {
     pub interrupter: Option<fn(Interrupted) -> S::Error>,
     /// Call the function whatever is stored.
     pub anew: bool,
+}
+
+/// The answer of a call from memory, when a fresh one is there.
+#[inline]
+pub fn hit<S: Shape<R>, R>(
+    cache: &Cache,
+    function: &'static Function,
+    key: &Key,
+    shape: S,
+    _: Returned<R>,
+) -> Option<R> {
+    shape.join(cache.hit::<S::Value>(function, key)?.0)
 }
 
 /// Makes a cached call. `load` calls the function; a second time only when a caller can be given

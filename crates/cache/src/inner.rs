@@ -36,6 +36,9 @@ pub(crate) struct Inner {
     tasks: Mutex<Vec<AbortHandle>>,
 }
 
+/// A fresh answer: a value, or that there is none.
+pub(crate) struct Hit<V>(pub(crate) Option<V>);
+
 /// What an entry of the in-process level is good for.
 enum Verdict {
     Fresh { refresh: bool },
@@ -98,6 +101,24 @@ impl Inner {
         }
     }
 
+    /// The in-process level's answer, when it is fresh and calls for nothing else.
+    #[inline]
+    pub(crate) fn hit<V: Value>(&self, function: &Function, name: Borrowed<'_>) -> Option<Hit<V>> {
+        let meters = function.meters();
+        let timed = meters.is_timed().then(Instant::now);
+        let entry = self.memory.get(name)?;
+        if !matches!(self.judge(function, &entry), Verdict::Fresh { refresh: false }) {
+            return None;
+        }
+        let value = entry.value.downcast_ref::<Option<V>>()?.clone();
+        if timed.is_some() {
+            self.memory.touch_tags(&entry);
+        }
+        meters.memory_hit(timed.map(|start| start.elapsed()));
+        trace::note(function.name(), Outcome::Memory);
+        Some(Hit(value))
+    }
+
     /// The in-process level's answer, if it has one, and whether to fetch the value anew.
     pub(crate) fn look<V: Value>(
         &self,
@@ -119,9 +140,7 @@ impl Inner {
         let refresh = now >= entry.refresh_at.load(Ordering::Relaxed);
         if entry.period == self.memory.period() {
             return match entry {
-                entry if now >= entry.served_until || !self.memory.tags_stand(entry) => {
-                    Verdict::Dead
-                }
+                entry if now >= entry.served_until || !entry.tags_stand() => Verdict::Dead,
                 entry if now < entry.fresh_until => Verdict::Fresh { refresh },
                 _ => Verdict::Stale { refresh },
             };
@@ -130,7 +149,7 @@ impl Inner {
         let stale = u64::try_from(function.policy.stale.as_millis()).unwrap_or(u64::MAX);
         let limit = self.memory.distrusted_at().saturating_add(stale).min(entry.served_until);
         let away = self.shared.as_ref().is_some_and(|shared| !shared.link.is_up());
-        if away && now < limit && self.memory.tags_stood(entry) {
+        if away && now < limit && entry.tags_stood() {
             Verdict::Stale { refresh: true }
         } else {
             Verdict::Dead
@@ -140,14 +159,14 @@ impl Inner {
     fn course(
         self: &Arc<Self>,
         function: &'static Function,
-        name: &Name,
+        name: Name,
         tags: &Arc<[Box<str>]>,
         interruptible: bool,
     ) -> Course {
         Course {
             inner: Arc::clone(self),
             function,
-            name: name.clone(),
+            name,
             ticket: None,
             tags: Arc::clone(tags),
             interruptible,
@@ -158,8 +177,9 @@ impl Inner {
 
     pub(crate) async fn ask<V, E, F>(
         self: &Arc<Self>,
+        start: Instant,
         function: &'static Function,
-        name: &Name,
+        name: Name,
         tags: impl FnOnce() -> Vec<Tag> + Send,
         load: impl FnOnce() -> F + Send,
         interruptible: bool,
@@ -169,22 +189,22 @@ impl Inner {
         E: Send + Sync + 'static,
         F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
     {
-        let start = Instant::now();
-        if origin::is_inside(name) || self.closed.load(Ordering::Acquire) {
+        if origin::is_inside(&name) || self.closed.load(Ordering::Acquire) {
             trace::note(function.name(), Outcome::Bypass);
             let loaded = load().await;
             return loaded.map(|l| l.value).map_err(|error| LoadError::Failed(Arc::new(error)));
         }
         let tags: Arc<[Box<str>]> = names(tags());
         let mut course = self.course(function, name, &tags, interruptible);
-        if !self.flights.is_under_way(name)
+        if !self.flights.is_under_way(&course.name)
             && let Some(value) = course.glance::<V>().await
         {
             function.meters().answered(Outcome::Redis, start.elapsed());
             trace::note(function.name(), Outcome::Redis);
-            return Ok(Option::clone(&value));
+            // Nobody else has it where nothing is kept in memory.
+            return Ok(Arc::try_unwrap(value).unwrap_or_else(|shared| Option::clone(&shared)));
         }
-        let waiting = match self.flights.place(name, &tags, false) {
+        let waiting = match self.flights.place(&course.name, &tags, false) {
             Place::Waits(waiting) => {
                 function.meters().coalesced.increment(1);
                 waiting
@@ -224,7 +244,7 @@ impl Inner {
         let Place::Leads(ticket, sender, waiting) = self.flights.place(name, &tags, anew) else {
             return None;
         };
-        let mut course = self.course(function, name, &tags, interruptible);
+        let mut course = self.course(function, name.clone(), &tags, interruptible);
         (course.ticket, course.anew) = (Some(ticket), anew);
         tokio::spawn(course.run(sender, load(), origin::chain()));
         Some(waiting)
@@ -242,7 +262,7 @@ impl Inner {
     }
 
     fn forget_here(&self, name: &Name) {
-        self.memory.invalidate(Borrowed { function: name.function, text: &name.text });
+        self.memory.invalidate(name.borrowed());
         if name.function == TAGS {
             self.flights.tag_changed(&name.text);
         } else {

@@ -30,30 +30,55 @@ enum Text {
 const SHORT: usize = 62;
 
 impl Text {
+    // Only whole texts are ever added.
     fn as_str(&self) -> &str {
         match self {
-            // Only whole texts are ever added.
-            Self::Short { length, bytes } => {
-                let bytes = bytes.get(..usize::from(*length)).unwrap_or_default();
-                std::str::from_utf8(bytes).unwrap_or_default()
-            }
+            Self::Short { .. } => std::str::from_utf8(self.as_bytes()).unwrap_or_default(),
             Self::Long(text) => text,
         }
     }
 
-    fn push(&mut self, text: &str) {
+    #[inline]
+    fn as_bytes(&self) -> &[u8] {
         match self {
-            Self::Short { length, bytes } => {
-                let (from, to) = (usize::from(*length), usize::from(*length) + text.len());
-                if let Some(room) = bytes.get_mut(from..to) {
-                    room.copy_from_slice(text.as_bytes());
-                    *length = to as u8; // at most SHORT
-                } else {
-                    let mut long = String::with_capacity(2 * SHORT + text.len());
-                    long.push_str(self.as_str());
-                    long.push_str(text);
-                    *self = Self::Long(long);
-                }
+            Self::Short { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Self::Long(text) => text.as_bytes(),
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, text: &str) {
+        if !self.push_short(text.as_bytes()) {
+            self.push_long(text);
+        }
+    }
+
+    #[inline]
+    fn push_ascii(&mut self, text: &[u8]) {
+        if !self.push_short(text) {
+            self.push_long(std::str::from_utf8(text).unwrap_or_default());
+        }
+    }
+
+    /// Whether there was room.
+    #[inline]
+    fn push_short(&mut self, text: &[u8]) -> bool {
+        let Self::Short { length, bytes } = self else { return false };
+        let (from, to) = (usize::from(*length), usize::from(*length) + text.len());
+        let Some(room) = bytes.get_mut(from..to) else { return false };
+        room.copy_from_slice(text);
+        *length = to as u8; // at most SHORT
+        true
+    }
+
+    #[cold]
+    fn push_long(&mut self, text: &str) {
+        match self {
+            Self::Short { .. } => {
+                let mut long = String::with_capacity(2 * SHORT + text.len());
+                long.push_str(self.as_str());
+                long.push_str(text);
+                *self = Self::Long(long);
             }
             Self::Long(long) => long.push_str(text),
         }
@@ -66,6 +91,7 @@ pub type Tag = Key;
 impl Key {
     /// Starts with literal text, which is not escaped.
     #[must_use]
+    #[inline]
     pub fn text(text: &str) -> Self {
         let mut key = Text::Short { length: 0, bytes: [0; SHORT] };
         key.push(text);
@@ -74,6 +100,7 @@ impl Key {
 
     /// Goes on with literal text.
     #[must_use]
+    #[inline]
     pub fn then(mut self, text: &str) -> Self {
         self.0.push(text);
         self
@@ -87,17 +114,45 @@ impl Key {
         self
     }
 
+    /// As [`value`](Self::value) of a whole number, which has nothing to escape: keys are mostly ids, and
+    /// formatting one takes longer than looking it up.
+    #[must_use]
+    #[inline]
+    pub(crate) fn number(mut self, negative: bool, mut magnitude: u64) -> Self {
+        let mut digits = [0; 20]; // as many as the largest has, and as the least with its sign
+        let mut from = digits.len();
+        while let Some(digit) = from.checked_sub(1).and_then(|at| digits.get_mut(at)) {
+            *digit = b'0' + (magnitude % 10) as u8;
+            (from, magnitude) = (from - 1, magnitude / 10);
+            if magnitude == 0 {
+                break;
+            }
+        }
+        if negative && let Some(sign) = from.checked_sub(1).and_then(|at| digits.get_mut(at)) {
+            *sign = b'-';
+            from -= 1;
+        }
+        self.0.push_ascii(digits.get(from..).unwrap_or_default());
+        self
+    }
+
     /// The key as written.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
+    /// What the key is stored under in memory, when it is the key as written.
+    #[inline]
+    pub(crate) fn short(&self) -> Option<&[u8]> {
+        Some(self.0.as_bytes()).filter(|bytes| bytes.len() <= LONGEST)
+    }
+
     /// As it is stored: the key itself, or its beginning and its hash when it is long.
     pub(crate) fn stored(self) -> Self {
-        let text = self.as_str();
-        if text.len() <= LONGEST {
+        if self.short().is_some() {
             return self;
         }
+        let text = self.as_str();
         let mut end = KEPT;
         while !text.is_char_boundary(end) {
             end -= 1;
@@ -183,6 +238,19 @@ mod tests {
         assert_eq!(Key::text("user:").value(7).as_str(), "user:7");
         assert_eq!(Key::text("mail:").value("a b@c.de").as_str(), "mail:a%20b@c.de");
         assert_eq!(Key::text("name:").value("Zoë").as_str(), "name:Zoë");
+    }
+
+    #[test]
+    fn a_number_is_written_as_its_display() {
+        fn both(number: i64) -> (String, String) {
+            let quick = Key::text("").number(number < 0, number.unsigned_abs());
+            (quick.as_str().to_owned(), number.to_string())
+        }
+        for number in [0, 1, 9, 10, -1, 12345, i64::MAX, i64::MIN] {
+            let (quick, shown) = both(number);
+            assert_eq!(quick, shown);
+        }
+        assert_eq!(Key::text("").number(false, u64::MAX).as_str(), u64::MAX.to_string());
     }
 
     #[test]

@@ -27,21 +27,68 @@ pub(crate) struct Name {
 /// Stands for the function in the names of tags.
 pub(crate) const TAGS: u64 = 0;
 
-impl Hash for Name {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        Borrowed { function: self.function, text: &self.text }.hash(state);
+impl Name {
+    pub(crate) fn borrowed(&self) -> Borrowed<'_> {
+        Borrowed { function: self.function, text: self.text.as_bytes() }
     }
 }
 
-#[derive(Debug, Clone, Copy, Hash)]
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.borrowed().hash(state);
+    }
+}
+
+/// A name that is only looked up: its text need not be known to be text.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Borrowed<'a> {
     pub(crate) function: u64,
-    pub(crate) text: &'a str,
+    pub(crate) text: &'a [u8],
+}
+
+impl<'a> Borrowed<'a> {
+    pub(crate) fn tag(tag: &'a str) -> Self {
+        Self { function: TAGS, text: tag.as_bytes() }
+    }
+}
+
+impl Hash for Borrowed<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.function);
+        state.write(self.text);
+    }
 }
 
 impl Equivalent<Name> for Borrowed<'_> {
     fn equivalent(&self, name: &Name) -> bool {
-        self.function == name.function && *self.text == *name.text
+        self.function == name.function && *self.text == *name.text.as_bytes()
+    }
+}
+
+/// A tag as it stood when it was fetched. Values hold on to it, so that whether their tags still
+/// stand is one load for each and no lookup; this level ends it when it changes or is let go.
+pub(crate) struct TagState {
+    version: Version,
+    /// The period of trust in which it was last known to stand; [`ENDED`] when it no longer does.
+    period: AtomicU64,
+}
+
+/// No period of trust: they count from 1.
+const ENDED: u64 = 0;
+
+impl TagState {
+    fn period(&self) -> u64 {
+        self.period.load(Ordering::Acquire)
+    }
+
+    /// Says that it stands in `period`, unless it has ended.
+    fn renew(&self, period: u64) -> bool {
+        let renewed = |now| (now != ENDED).then_some(period);
+        self.period.fetch_update(Ordering::AcqRel, Ordering::Acquire, renewed).is_ok()
+    }
+
+    fn end(&self) {
+        self.period.store(ENDED, Ordering::Release);
     }
 }
 
@@ -54,14 +101,36 @@ pub(crate) struct Entry {
     pub(crate) refresh_at: AtomicU64,
     /// Which period of trust it was stored in: a lost connection to Redis ends one.
     pub(crate) period: u64,
-    pub(crate) tags: Arc<[(Box<str>, Version)]>,
+    pub(crate) tags: Box<[(Box<str>, Arc<TagState>)]>,
     pub(crate) bytes: u32,
+}
+
+impl Entry {
+    /// Whether every tag is known to stand as it stood when the value was fetched.
+    pub(crate) fn tags_stand(&self) -> bool {
+        self.tags.iter().all(|(_, tag)| tag.period() == self.period)
+    }
+
+    /// Whether no tag is known to have changed in this process: all that can be said of a value
+    /// from before trust was lost.
+    pub(crate) fn tags_stood(&self) -> bool {
+        self.tags.iter().all(|(_, tag)| tag.period() != ENDED)
+    }
 }
 
 #[derive(Clone)]
 enum Kept {
     Value(Arc<Entry>),
-    Tag { version: Version, period: u64 },
+    Tag(Arc<TagState>),
+}
+
+impl Kept {
+    /// It leaves this level: nobody would learn of a change of a tag that is not kept.
+    fn let_go(&self) {
+        if let Self::Tag(tag) = self {
+            tag.end();
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -71,7 +140,7 @@ impl Weighter<Name, Kept> for Weigh {
     fn weight(&self, name: &Name, kept: &Kept) -> u64 {
         let bytes = match kept {
             Kept::Value(entry) => u64::from(entry.bytes) + 24 * entry.tags.len() as u64,
-            Kept::Tag { .. } => 0,
+            Kept::Tag(_) => 0,
         };
         OVERHEAD + name.text.len() as u64 + bytes
     }
@@ -83,7 +152,8 @@ struct CountEvictions(Counter);
 impl Lifecycle<Name, Kept> for CountEvictions {
     type RequestState = ();
 
-    fn on_evict(&self, (): &mut (), _: Name, _: Kept) {
+    fn on_evict(&self, (): &mut (), _: Name, kept: Kept) {
+        kept.let_go();
         self.0.increment(1);
     }
 }
@@ -120,33 +190,34 @@ impl Memory {
         Self { store, hasher, slots, period, distrusted_at }
     }
 
+    /// Whether anything is kept at all.
+    pub(crate) fn is_on(&self) -> bool {
+        self.store.is_some()
+    }
+
     pub(crate) fn get(&self, name: Borrowed<'_>) -> Option<Arc<Entry>> {
         match self.store.as_ref()?.get(&name)? {
             Kept::Value(entry) => Some(entry),
-            Kept::Tag { .. } => None,
+            Kept::Tag(_) => None,
         }
     }
 
-    /// Whether every tag is known to stand as it stood when the value was fetched.
-    pub(crate) fn tags_stand(&self, entry: &Entry) -> bool {
-        entry.tags.iter().all(|(tag, version)| self.tag(tag) == Some(*version))
-    }
-
-    /// Whether no tag is known to have changed in this process: all that can be said of a value
-    /// from before trust was lost.
-    pub(crate) fn tags_stood(&self, entry: &Entry) -> bool {
-        let stood = |tag: &str| self.kept_tag(tag).map(|(version, _)| version);
-        entry.tags.iter().all(|(tag, version)| stood(tag) == Some(*version))
+    /// Tells the store that the tags of a value are in use: else they would be evicted before it,
+    /// and the value with them.
+    pub(crate) fn touch_tags(&self, entry: &Entry) {
+        for (tag, _) in &entry.tags {
+            let _ = self.kept_tag(tag);
+        }
     }
 
     pub(crate) fn tag(&self, tag: &str) -> Option<Version> {
-        let (version, period) = self.kept_tag(tag)?;
-        (period == self.period()).then_some(version)
+        let tag = self.kept_tag(tag)?;
+        (tag.period() == self.period()).then_some(tag.version)
     }
 
-    fn kept_tag(&self, tag: &str) -> Option<(Version, u64)> {
-        match self.store.as_ref()?.get(&Borrowed { function: TAGS, text: tag })? {
-            Kept::Tag { version, period } => Some((version, period)),
+    fn kept_tag(&self, tag: &str) -> Option<Arc<TagState>> {
+        match self.store.as_ref()?.get(&Borrowed::tag(tag))? {
+            Kept::Tag(tag) => Some(tag),
             Kept::Value(_) => None,
         }
     }
@@ -162,36 +233,63 @@ impl Memory {
 
     pub(crate) fn before(&self, name: Borrowed<'_>) -> Before {
         let period = self.period();
+        if self.store.is_none() {
+            return Before { slot: 0, count: 0, period };
+        }
         let slot = self.slot(name);
         Before { slot, count: *self.lock(slot), period }
     }
 
     /// Stores a value unless its key was invalidated, or trust was lost, since `before`.
     pub(crate) fn put(&self, name: Name, entry: Entry, before: Before) -> bool {
-        self.put_kept(name, Kept::Value(Arc::new(entry)), before)
-    }
-
-    pub(crate) fn put_tag(&self, tag: &str, version: Version, before: Before) -> bool {
-        let name = Name { function: TAGS, text: tag.into() };
-        self.put_kept(name, Kept::Tag { version, period: before.period }, before)
-    }
-
-    fn put_kept(&self, name: Name, kept: Kept, before: Before) -> bool {
         let Some(store) = &self.store else { return false };
         // The slot is held while storing: an invalidation comes wholly before or wholly after.
         let count = self.lock(before.slot);
-        let stands = *count == before.count && self.period() == before.period;
+        let stands = self.stands(*count, before);
         if stands {
-            store.insert(name, kept);
+            store.insert(name, Kept::Value(Arc::new(entry)));
         }
         stands
+    }
+
+    /// The tag in this version, for values that have it; nothing when it was invalidated, or trust was lost,
+    /// since `before`.
+    pub(crate) fn put_tag(
+        &self,
+        tag: &str,
+        version: Version,
+        before: Before,
+    ) -> Option<Arc<TagState>> {
+        let store = self.store.as_ref()?;
+        let count = self.lock(before.slot);
+        if !self.stands(*count, before) {
+            return None;
+        }
+        // Values that have it already go on with it.
+        if let Some(known) = self.kept_tag(tag)
+            && known.version == version
+            && known.renew(before.period)
+        {
+            return Some(known);
+        }
+        let state = TagState { version, period: AtomicU64::new(before.period) };
+        let state = Arc::new(state);
+        let name = Name { function: TAGS, text: tag.into() };
+        store.insert(name, Kept::Tag(Arc::clone(&state))); // what it replaces is let go
+        Some(state)
+    }
+
+    fn stands(&self, count: u64, before: Before) -> bool {
+        count == before.count && self.period() == before.period
     }
 
     pub(crate) fn invalidate(&self, name: Borrowed<'_>) {
         let mut count = self.lock(self.slot(name));
         *count += 1;
-        if let Some(store) = &self.store {
-            store.remove(&name);
+        if let Some(store) = &self.store
+            && let Some((_, kept)) = store.remove(&name)
+        {
+            kept.let_go();
         }
     }
 
@@ -205,7 +303,10 @@ impl Memory {
     pub(crate) fn clear(&self, now: u64) {
         self.distrust(now);
         if let Some(store) = &self.store {
-            store.clear();
+            store.retain(|_, kept| {
+                kept.let_go();
+                false
+            });
         }
     }
 
@@ -227,16 +328,16 @@ impl Memory {
 mod tests {
     use super::*;
 
-    const NAME: Borrowed<'_> = Borrowed { function: 7, text: "user:1" };
+    const NAME: Borrowed<'_> = Borrowed { function: 7, text: b"user:1" };
 
-    fn entry(memory: &Memory) -> Entry {
+    fn entry(memory: &Memory, tags: &[&Arc<TagState>]) -> Entry {
         Entry {
             value: Arc::new(Some(1_u8)),
             fresh_until: 10,
             served_until: 10,
             refresh_at: AtomicU64::new(u64::MAX),
             period: memory.period(),
-            tags: [(Box::from("t"), *b"version1")].into(),
+            tags: tags.iter().map(|tag| (Box::from("t"), Arc::clone(tag))).collect(),
             bytes: 1000,
         }
     }
@@ -250,8 +351,8 @@ mod tests {
         let memory = Memory::new(1 << 20, Counter::noop());
         let before = memory.before(NAME);
         memory.invalidate(NAME);
-        assert!(!memory.put(name(), entry(&memory), before));
-        assert!(memory.put(name(), entry(&memory), memory.before(NAME)));
+        assert!(!memory.put(name(), entry(&memory, &[]), before));
+        assert!(memory.put(name(), entry(&memory, &[]), memory.before(NAME)));
         assert!(memory.get(NAME).is_some());
         memory.invalidate(NAME);
         assert!(memory.get(NAME).is_none());
@@ -260,15 +361,60 @@ mod tests {
     #[test]
     fn a_value_stands_only_while_its_tags_do() {
         let memory = Memory::new(1 << 20, Counter::noop());
-        let tag = Borrowed { function: TAGS, text: "t" };
-        assert!(!memory.tags_stand(&entry(&memory)), "an unknown tag is not trusted");
-        memory.put_tag("t", *b"version1", memory.before(tag));
-        assert!(memory.tags_stand(&entry(&memory)));
-        memory.put_tag("t", *b"version2", memory.before(tag));
-        assert!(!memory.tags_stand(&entry(&memory)));
-        memory.put_tag("t", *b"version1", memory.before(tag));
+        let put = |version| memory.put_tag("t", version, memory.before(Borrowed::tag("t")));
+        let first = put(*b"version1").expect("a tag");
+        let value = entry(&memory, &[&first]);
+        assert!(value.tags_stand());
+        put(*b"version1").expect("the same");
+        assert!(value.tags_stand(), "seen again as it was");
+        put(*b"version2").expect("another");
+        assert!(!value.tags_stand() && !value.tags_stood());
+        put(*b"version1").expect("a third");
+        assert!(!value.tags_stand(), "what has ended does not come back");
+    }
+
+    #[test]
+    fn a_lost_connection_leaves_tags_that_stood_and_no_longer_stand() {
+        let memory = Memory::new(1 << 20, Counter::noop());
+        let put = || memory.put_tag("t", *b"version1", memory.before(Borrowed::tag("t")));
+        let value = entry(&memory, &[&put().expect("a tag")]);
         memory.distrust(5);
-        assert!(!memory.tags_stand(&entry(&memory)), "nor is one from before a lost connection");
+        assert!(memory.tag("t").is_none());
+        put().expect("seen again");
+        assert!(memory.tag("t").is_some() && value.tags_stood());
+        assert!(!value.tags_stand(), "the value itself is from before");
+    }
+
+    #[test]
+    fn a_tag_that_is_invalidated_or_cleared_takes_its_values_with_it() {
+        let ways: [fn(&Memory); 2] =
+            [|memory| memory.invalidate(Borrowed::tag("t")), |memory| memory.clear(1)];
+        for way in ways {
+            let memory = Memory::new(1 << 20, Counter::noop());
+            let before = memory.before(Borrowed::tag("t"));
+            let tag = memory.put_tag("t", *b"version1", before).expect("a tag");
+            let value = entry(&memory, &[&tag]);
+            assert!(value.tags_stood());
+            way(&memory);
+            assert!(!value.tags_stood() && !value.tags_stand());
+        }
+    }
+
+    #[test]
+    fn a_tag_stands_exactly_while_it_is_kept() {
+        let memory = Memory::new(20_000, Counter::noop());
+        let names: Vec<String> = (0..1000).map(|i| format!("tag{i}")).collect();
+        let put = |name: &String| {
+            let before = memory.before(Borrowed::tag(name));
+            memory.put_tag(name, *b"version1", before).expect("nothing was invalidated")
+        };
+        let values: Vec<Entry> = names.iter().map(|n| entry(&memory, &[&put(n)])).collect();
+        let mut dropped = 0;
+        for (name, value) in names.iter().zip(&values) {
+            assert_eq!(value.tags_stand(), memory.tag(name).is_some(), "{name}");
+            dropped += usize::from(!value.tags_stand());
+        }
+        assert!((500..1000).contains(&dropped), "{dropped}");
     }
 
     #[test]
@@ -276,9 +422,9 @@ mod tests {
         let memory = Memory::new(100_000, Counter::noop());
         for i in 0..1000 {
             let text = format!("user:{i}");
-            let before = memory.before(Borrowed { function: 7, text: &text });
+            let before = memory.before(Borrowed { function: 7, text: text.as_bytes() });
             let name = Name { function: 7, text: text.into() };
-            memory.put(name, entry(&memory), before);
+            memory.put(name, entry(&memory, &[]), before);
         }
         assert!(memory.bytes() <= 100_000, "{}", memory.bytes());
         assert!(memory.bytes() > 50_000, "{}", memory.bytes());

@@ -88,8 +88,13 @@ impl Meters {
     }
 
     /// Whether this hit in memory is one of those that are timed.
+    ///
+    /// Threads may read the same turn: they are then timed or not timed together, so that it is still
+    /// one in [`TIMED_ONE_IN`].
     pub(crate) fn is_timed(&self) -> bool {
-        self.turn.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIMED_ONE_IN)
+        let turn = self.turn.load(Ordering::Relaxed);
+        self.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
+        turn.is_multiple_of(TIMED_ONE_IN)
     }
 
     pub(crate) fn memory_hit(&self, took: Option<Duration>) {

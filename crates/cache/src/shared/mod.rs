@@ -33,7 +33,22 @@ impl Layout {
     }
 
     pub(crate) fn key(&self, function: &str, name: &Name) -> String {
-        format!("{}:{function}@{:016x}:{}", self.namespace, name.function, name.text)
+        // By hand: this is done at each lookup, and formatting takes several times as long.
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let length = self.namespace.len() + function.len() + name.text.len() + 19;
+        let mut key = String::with_capacity(length);
+        key.push_str(&self.namespace);
+        key.push(':');
+        key.push_str(function);
+        key.push('@');
+        let mut id = [0; 16];
+        for (at, digit) in id.iter_mut().rev().enumerate() {
+            *digit = HEX[(name.function >> (4 * at) & 15) as usize];
+        }
+        key.push_str(std::str::from_utf8(&id).unwrap_or_default());
+        key.push(':');
+        key.push_str(&name.text);
+        key
     }
 
     fn refresh(&self, key: &str) -> String {
