@@ -9,9 +9,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use metrics::histogram;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, StatusCode};
 use tokio::sync::Semaphore;
+use tower::util::MapFutureLayer;
 
 use crate::error::Failure;
 use crate::users::User;
@@ -79,12 +81,23 @@ impl UserClient {
     }
 
     fn client(&self) -> Result<Client, reqwest::Error> {
-        self.shared.clone().map_or_else(|| client(&self.names), Ok)
+        if let Some(shared) = &self.shared {
+            return Ok(shared.clone());
+        }
+        let began = Instant::now();
+        let client = client(&self.names);
+        set_up("client", began);
+        client
     }
 
     fn path(&self, id: i64) -> String {
         format!("{}/cache/{id}", self.url)
     }
+}
+
+/// What it took until a request could be sent: to make a client, to connect.
+fn set_up(part: &'static str, began: Instant) {
+    histogram!("upstream_setup_seconds", "part" => part).record(began.elapsed().as_secs_f64());
 }
 
 struct Places<'a> {
@@ -104,6 +117,12 @@ fn client(names: &Arc<Names>) -> Result<Client, reqwest::Error> {
         .tcp_nodelay(true)
         .no_proxy()
         .dns_resolver(Arc::clone(names))
+        .connector_layer(MapFutureLayer::new(|connecting| async {
+            let began = Instant::now();
+            let connected = connecting.await;
+            set_up("connection", began);
+            connected
+        }))
         .build()
 }
 

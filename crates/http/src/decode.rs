@@ -19,6 +19,30 @@ pub(crate) struct Decoder {
     pub(crate) keep_alive: bool,
     /// Bytes of the body so far.
     pub(crate) body_bytes: u64,
+    /// What a cache in front or behind said of this answer.
+    pub(crate) cache: Option<Lookup>,
+}
+
+/// Whether a cache had what was asked for, by the header field `X-Cache`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    Hit,
+    Miss,
+}
+
+impl Lookup {
+    /// Proxies and networks say `HIT`, `Miss from …`; the blog service says where the value was.
+    fn read(fields: &[httparse::Header<'_>]) -> Option<Self> {
+        let field = fields.iter().find(|field| field.name.eq_ignore_ascii_case("x-cache"))?;
+        let says = |word: &str| {
+            let start = field.value.get(..word.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
+        };
+        if says("miss") {
+            return Some(Self::Miss);
+        }
+        ["hit", "memory", "redis", "stale"].into_iter().any(says).then_some(Self::Hit)
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -126,6 +150,7 @@ impl Decoder {
             return if status == 101 { Err(Malformed) } else { Ok(length) };
         }
         self.status = status;
+        self.cache = Lookup::read(answer.headers);
         let framing = Framing::read(answer.version == Some(1), answer.headers)?;
         self.keep_alive = framing.keep_alive;
         self.state = if self.to_head || status == 204 || status == 304 {

@@ -20,6 +20,6 @@ pub use check::Check;
 pub use driver::HttpDriver;
 pub use error::HttpError;
 pub use spec::{HttpSpec, Parameter, RequestSpec};
-pub use tally::{EndpointTally, Tally};
+pub use tally::{EndpointTally, Tally, Timed};
 pub use target::Target;
 pub use user::HttpUser;

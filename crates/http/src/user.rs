@@ -71,9 +71,14 @@ impl HttpUser {
         self.shared.0.weights.partition_point(|sum| *sum <= drawn)
     }
 
-    /// One request and its answer; `since` starts at the beginning of the operation.
-    async fn exchange(&mut self, which: usize, probe: &mut Probe) -> Result<Decoder, Cause> {
+    /// One request and its answer, and how long that took.
+    async fn exchange(
+        &mut self,
+        which: usize,
+        probe: &mut Probe,
+    ) -> Result<(Decoder, Duration), Cause> {
         let mut since = Instant::now();
+        let began = since;
         let shared = self.shared.clone();
         let template = &shared.0.templates[which];
         if template.fixed().is_none() {
@@ -92,13 +97,14 @@ impl HttpUser {
             match talk.await {
                 Ok(decoder) => {
                     connection.used = true;
+                    let took = since.duration_since(began);
                     if decoder.keep_alive && self.plan().keep_alive {
                         self.connection = Some(connection);
                     } else {
                         drop(connection);
                         probe.lap(Phase::Disconnect, &mut since);
                     }
-                    return Ok(decoder);
+                    return Ok((decoder, took));
                 }
                 // The server may close a connection at the moment at which we use it again.
                 Err(broken) if broken.unanswered && connection.used && template.is_idempotent => {
@@ -210,10 +216,16 @@ impl User for HttpUser {
             Ok(answer) => answer,
             Err(_) => Err(Cause::TimedOut),
         };
-        let verdict = answer.and_then(|answer| self.judge(which, &answer));
+        let verdict = answer.and_then(|(answer, took)| {
+            self.judge(which, &answer)?;
+            Ok((answer.cache, took))
+        });
         match verdict {
-            Ok(()) => {
+            Ok((cache, took)) => {
                 self.tally().succeeded(which);
+                if let Some(lookup) = cache {
+                    self.tally().looked_up(which, lookup, took);
+                }
                 Outcome::Done { rows: 1 }
             }
             Err(cause) => {

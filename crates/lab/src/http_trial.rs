@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 
 use pinchpoint_diagnose::CaseLoad;
-use pinchpoint_http::{EndpointTally, Tally};
+use pinchpoint_http::{EndpointTally, Tally, Timed};
 use pinchpoint_load::{Histograms, Rest, WarmedUp};
 use pinchpoint_measure::{
-    Census, CheckFigures, Endpoint, Factors, HttpFigures, Observation, PHASES, Pace, PerRow, Phase,
-    StackFigures, Threshold, Trial, TrialStatus, WarmUp,
+    Census, CheckFigures, Endpoint, Factors, HttpFigures, Lookups, Observation, PHASES, Pace,
+    PerRow, Phase, StackFigures, Threshold, Trial, TrialStatus, WarmUp,
 };
 use pinchpoint_plan::{self as plan, HttpPlan, LoadPlan, RequestPlan};
 
@@ -249,9 +249,15 @@ fn endpoints(plan: &HttpPlan, histograms: &Histograms, tally: &Tally) -> Vec<End
                 .filter(|(_, n)| *n > 0)
                 .map(|(class, n)| (class.to_owned(), n))
                 .collect(),
+            hits: lookups(counts.hits),
+            misses: lookups(counts.misses),
         }
     })
     .collect()
+}
+
+fn lookups(timed: Timed) -> Option<Lookups> {
+    timed.mean_ms().map(|mean_ms| Lookups { answers: timed.answers, mean_ms })
 }
 
 fn checks(requests: &[RequestPlan], tally: &Tally) -> Vec<CheckFigures> {

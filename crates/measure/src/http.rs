@@ -54,6 +54,21 @@ pub struct Endpoint {
     pub percentiles_ms: BTreeMap<String, f64>,
     /// Failures by cause.
     pub errors: BTreeMap<String, u64>,
+    /// Right answers of which the server said, by `X-Cache`, that a cache had them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hits: Option<Lookups>,
+    /// The same, that none had them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub misses: Option<Lookups>,
+}
+
+/// Answers that a cache had, or had not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Lookups {
+    /// How many.
+    pub answers: u64,
+    /// Mean service time in milliseconds.
+    pub mean_ms: f64,
 }
 
 /// Where the operations of a trial went, its warm-up included: each is in exactly one class, and

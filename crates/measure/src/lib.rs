@@ -29,7 +29,7 @@ pub use counter::{COUNTERS, Counter};
 pub use event::{Event, RungPlan, Sink, Stage};
 pub use exit::ExitCode;
 pub use factor::{Factors, factor_text, factor_u64};
-pub use http::{Census, CheckFigures, Endpoint, HttpFigures, Second, ThresholdOutcome};
+pub use http::{Census, CheckFigures, Endpoint, HttpFigures, Lookups, Second, ThresholdOutcome};
 pub use latency::Latency;
 pub use metric::{Direction, INTERVAL_METRICS, Metric, MetricValue, TRIAL_METRICS, Unit};
 pub use observation::{

@@ -80,7 +80,7 @@ fn http(requests: u64, failed: u64, latency_ms: Latency) -> HttpFigures {
         latency_ms,
         min_ms: 0.5,
         percentiles_ms: BTreeMap::from([("p66".to_owned(), 3.0), ("p100".to_owned(), 40.0)]),
-        errors: BTreeMap::new(),
+        ..Endpoint::default()
     };
     HttpFigures {
         percentiles_ms: endpoint.percentiles_ms.clone(),

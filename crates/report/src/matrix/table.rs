@@ -139,9 +139,9 @@ impl Sheet {
         let head = ["× first", "hits", "memory", "calls/s", "tx/s", "conns"];
         let lines = before_after::lines(rows);
         self.columns_of("cache", &head, &lines, &[3, 5, 6, 7, 8, 9]);
-        let head = ["opened/1,000", "app µs", "beside µs"];
+        let head = ["opened/1,000", "connect ms", "app µs", "beside µs"];
         let lines = before_after::connection_lines(rows);
-        self.columns_of("connections", &head, &lines, &[5, 6, 7]);
+        self.columns_of("connections", &head, &lines, &[5, 6, 8, 9]);
     }
 
     /// Names and users, and of each line the cells at these places.
