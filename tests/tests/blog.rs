@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::processes::{postmaster, until};
 use crate::server::Server;
-use crate::service::{Answer, POSTS, Redis, Service, USERS, database};
+use crate::service::{Answer, POSTS, Redis, Service, USERS, database, database_with};
 
 fn username(database: &Server, id: u64) -> String {
     database.value(&format!("SELECT username FROM users WHERE id = {id}"))
@@ -185,9 +185,16 @@ fn the_list_is_the_same_however_it_is_made_and_its_pages_hold_each_post_once() {
     assert_eq!(of_one.len().to_string(), counted);
 }
 
+/// Statements of the blog that the server was told to execute, by its log.
+fn statements(database: &Server) -> i64 {
+    let sql = "SELECT count(*) FROM regexp_split_to_table(pg_read_file(pg_current_logfile()), E'\\n') AS line \
+        WHERE line ~ 'LOG: +execute [^:]+: SELECT .* FROM (posts|users|unnest)'";
+    database.value(sql).parse().expect("a count")
+}
+
 #[test]
 fn graphql_fetches_each_kind_at_once_and_bounds_what_is_asked() {
-    let database = database();
+    let database = database_with(&["logging_collector=on", "log_statement=all"]);
     let service = Service::start(&database, &[]);
     let ask = |query: &str| {
         let body = json!({ "query": query }).to_string();
@@ -207,6 +214,14 @@ fn graphql_fetches_each_kind_at_once_and_bounds_what_is_asked() {
         posts[0]["comments"].as_array().expect("comments").iter().map(|c| &c["id"]).collect();
     let comments: Value = serde_json::from_str(&comments).unwrap_or(json!([]));
     assert_eq!(json!(shown), comments);
+    // Posts, their authors, their comments: however many posts there are.
+    let shape = "{ id author { username } comments { id } }";
+    for first in [1, 20, 90] {
+        let before = statements(&database);
+        let answer = ask(&format!("{{ posts(first: {first}) {shape} }}"));
+        assert!(answer["errors"].is_null(), "{answer}");
+        assert_eq!(statements(&database) - before, 3, "{first} posts");
+    }
     for refused in [
         "{ posts(first: 0) { id } }",
         "{ posts(first: 101) { id } }",
@@ -396,6 +411,54 @@ fn a_database_that_goes_and_comes_back_costs_503s_and_no_restart() {
     assert!(first.iter().any(|a| a.status == 503 && a.header("retry-after") == "1"), "{first:?}");
     assert!(first.iter().all(|a| a.status == 503 || a.status == 200), "{first:?}");
     until("it is back", || (service.get("/api/users/7").status == 200).then_some(()));
+}
+
+/// A killed session makes PostgreSQL end them all and recover, as after a crash.
+#[test]
+fn a_database_that_is_killed_under_load_costs_503s_and_no_restart() {
+    let database = database();
+    let service = Service::start(&database, &[("CACHE", "off"), ("DB_POOL_TIMEOUT", "2")]);
+    let postmaster = postmaster(database.pid());
+    let over = AtomicBool::new(false);
+    let answers = std::thread::scope(|scope| {
+        let users: Vec<_> = (1..=4)
+            .map(|id| {
+                let (service, over) = (&service, &over);
+                scope.spawn(move || {
+                    let mut seen = Vec::new();
+                    while !over.load(Ordering::Relaxed) {
+                        seen.push(service.get(&format!("/api/users/{id}")));
+                    }
+                    seen
+                })
+            })
+            .collect();
+        for _ in 0..2 {
+            let session = "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
+                AND backend_type = 'client backend' AND query LIKE '%FROM users%' LIMIT 1";
+            let pid = until("the service has a session", || {
+                database.query(session).first()?.first()?.as_ref()?.parse::<u32>().ok()
+            });
+            crate::processes::signal(pid, Signal::KILL);
+            until("the server is gone for somebody", || {
+                (service.get("/api/users/9").status == 503
+                    || !database_backends(postmaster).contains(&pid))
+                .then_some(())
+            });
+            until("it is back", || (service.get("/api/users/7").status == 200).then_some(()));
+        }
+        over.store(true, Ordering::Relaxed);
+        users.into_iter().flat_map(|user| user.join().expect("no answer")).collect::<Vec<_>>()
+    });
+    let busy = answers.iter().filter(|answer| answer.status == 503).count();
+    let fine = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(busy + fine, answers.len(), "503 is the only failure there is");
+    assert!(answers.iter().all(|a| a.status == 200 || a.header("retry-after") == "1"));
+    assert!(busy > 0 && fine > 0, "{busy} of {}", answers.len());
+    // Nobody has to start anything again: not one of them fails from here on.
+    for id in 1..=20 {
+        assert_eq!(service.get(&format!("/api/users/{id}")).status, 200);
+    }
 }
 
 fn database_backends(postmaster: u32) -> Vec<u32> {

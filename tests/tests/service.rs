@@ -19,7 +19,12 @@ pub(crate) const POSTS: u64 = 200;
 
 /// A database with the blog and its accounts.
 pub(crate) fn database() -> Server {
-    let server = Server::start(&[]);
+    database_with(&[])
+}
+
+/// The same on a server with settings of its own.
+pub(crate) fn database_with(settings: &[&str]) -> Server {
+    let server = Server::start(settings);
     let dsn = server.parsed();
     block_on(async {
         let tls = TlsSetup::new(&dsn).expect("TLS");
