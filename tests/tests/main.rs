@@ -17,6 +17,7 @@ mod layers;
 mod matrix;
 mod observe;
 mod pgbouncer;
+mod pool;
 mod predictions;
 mod processes;
 mod prometheus;

@@ -64,7 +64,8 @@ fn exit_codes() {
 #[test]
 fn the_command_line() {
     let mut text = String::from("# Command line\n");
-    for name in ["", "run", "http", "list", "doctor", "report", "ledger", "postgres"] {
+    for name in ["", "run", "http", "sql", "pool", "list", "doctor", "report", "ledger", "postgres"]
+    {
         let arguments: Vec<&str> = [name, "--help"].into_iter().filter(|a| !a.is_empty()).collect();
         let help = pinchpoint_with(("COLUMNS", "100"), &arguments).stdout;
         let title =

@@ -18,6 +18,7 @@ mod machine;
 mod metamorphic;
 #[cfg(test)]
 mod plants;
+mod pool_advice;
 mod predict;
 mod probe;
 mod reading;
@@ -36,6 +37,7 @@ pub use case::{CaseLoad, case_gates};
 pub use gate::gates;
 pub use judge::{hold_against, judge};
 pub use machine::Machine;
+pub use pool_advice::{PoolLevel, PoolRound, pool_advice};
 pub use predict::{MODEL, Outlook, Sounding, SoundingPlan, predict, soundings};
 pub use probe::{ProbeReading, probe_figures, weigh_probes};
 pub use reference::verdicts_reference;

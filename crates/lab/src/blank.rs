@@ -38,6 +38,7 @@ pub(crate) fn blank(name: &str, description: &str, plan: PlanFacts) -> RunResult
         environment: Environment::default(),
         plan,
         knees: Vec::new(),
+        pool: None,
         sweeps: Vec::new(),
         variants: Vec::new(),
         warnings: Vec::new(),

@@ -102,6 +102,12 @@ impl Server {
         Ok(Self { managed: None, dsn, admin, schema, schema_made: false, transport })
     }
 
+    /// Connections that the server would still take, ours to watch counted as taken.
+    pub(crate) async fn free_connections(&mut self) -> Result<u64, LabError> {
+        let facts = self.admin.suitability().await.map_err(asked("say what we may do"))?;
+        Ok(facts.free_connections)
+    }
+
     /// Runs statements, one after the other, each in a transaction of its own unless they say
     /// otherwise; `action` completes "the server did not …".
     pub(crate) async fn execute(

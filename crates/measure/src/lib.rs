@@ -12,6 +12,7 @@ mod metric;
 mod observation;
 mod outcome;
 mod phase;
+mod pool;
 mod probe;
 mod quantity;
 mod result;
@@ -38,6 +39,7 @@ pub use observation::{
 };
 pub use outcome::{Cause, Outcome};
 pub use phase::{PHASES, Phase};
+pub use pool::{PoolAdvice, PoolCurve};
 pub use probe::{DEMANDS, Demand, Probe, ProbeFigures};
 pub use quantity::{Quantity, group_thousands, human_duration, significant};
 pub use result::{

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Factors, Latency, Prediction, Trial, Verdict};
+use crate::{Factors, Latency, PoolAdvice, Prediction, Trial, Verdict};
 
 /// The version of `result.json` that this code writes, and the newest that it reads.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -37,6 +37,9 @@ pub struct RunResult {
     /// Where throughput stopped growing with the users, when that was looked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub knees: Vec<Knee>,
+    /// The right size of a pool, when that was looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolAdvice>,
     /// What the reader should know.
     pub warnings: Vec<String>,
 }

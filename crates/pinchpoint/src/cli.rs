@@ -23,6 +23,7 @@ Examples:
   pinchpoint http http://127.0.0.1:8000/ -u 100 --duration 30s
   pinchpoint sql -b simple-update -c 16     pgbench's scripts, or your own with -f script.sql
   pinchpoint watch --dsn postgresql://me@db.example/shop
+  pinchpoint pool -f query.sql -c 64        how many connections a pool should have
   pinchpoint doctor                         what pinchpoint finds on this machine
 
 Exit codes:
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     Sql(Box<SqlArgs>),
     /// Show live what a running PostgreSQL waits for; nothing on it is changed.
     Watch(WatchArgs),
+    /// Find the smallest pool that gives the best throughput, by measuring.
+    Pool(Box<PoolArgs>),
     /// List the experiments that ship inside, or print one to start your own from.
     List(ListArgs),
     /// Show what pinchpoint finds on this machine: PostgreSQL, limits, disk.
@@ -406,6 +409,10 @@ pub(crate) struct SqlArgs {
     #[arg(long, short)]
     pub(crate) quiet: bool,
 
+    /// Show the verdict in full: where the time goes, evidence, what was looked at, what to do.
+    #[arg(long)]
+    pub(crate) explain: bool,
+
     /// List the built-in scripts.
     #[arg(long)]
     pub(crate) list: bool,
@@ -413,6 +420,91 @@ pub(crate) struct SqlArgs {
     /// Print a built-in script.
     #[arg(long, value_name = "NAME")]
     pub(crate) show: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pinchpoint pool -b select-only -c 64 --cpus 0.5     on a private PostgreSQL with half a CPU
+  pinchpoint pool --dsn postgresql://me@db.example/test -f query.sql -c 200
+  pinchpoint pool -f query.sql --sizes 4,8,16,32 --rounds 3 --out results/pool
+
+Clients always have a transaction to run and share a pool of each size in turn, in random order, round
+by round. The answer is the smallest size that cannot be told from the best: closer than the noise of
+the rounds, 2 % at least and 5 % at most. It ends early when three rounds agree. On a server that is
+not ours it never takes the last connections: a tenth of those that are free, and three more, are left.")]
+pub(crate) struct PoolArgs {
+    /// Use this PostgreSQL instead of a private one. Nothing is changed on it but what -i, --init
+    /// and the scripts change. A password may come from PGPASSWORD.
+    #[arg(long, value_name = "URL", conflicts_with = "pg_bin")]
+    pub(crate) dsn: Option<String>,
+
+    /// A pgbench script, and how often it is chosen among several; may be given several times
+    #[arg(long, short = 'f', value_name = "FILE[@WEIGHT]")]
+    pub(crate) file: Vec<String>,
+
+    /// One of pgbench's scripts: tpcb-like, simple-update, select-only; may be given several times
+    #[arg(long, short = 'b', value_name = "NAME[@WEIGHT]")]
+    pub(crate) builtin: Vec<String>,
+
+    /// Clients that share the pool
+    #[arg(long, short = 'c', value_name = "COUNT", default_value_t = 64)]
+    pub(crate) client: u32,
+
+    /// Sizes to try [default: 1, 2, 3, 4, 6, 8, 12, 16, … up to the clients]
+    #[arg(long, value_name = "SIZE,…", value_delimiter = ',')]
+    pub(crate) sizes: Vec<u32>,
+
+    /// The largest size to try
+    #[arg(long, value_name = "SIZE", default_value_t = 512)]
+    pub(crate) max_size: u32,
+
+    /// Measured time of each size in each round, in seconds or such as 500ms
+    #[arg(long, short = 'T', value_name = "TIME", value_parser = seconds, default_value = "2")]
+    pub(crate) duration: Duration,
+
+    /// The most rounds over all sizes
+    #[arg(long, value_name = "COUNT", default_value_t = 6)]
+    pub(crate) rounds: u32,
+
+    /// No round begins that would not end within this time
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5min")]
+    pub(crate) max_time: Duration,
+
+    /// How statements are sent: as text with variables replaced in it, or with variables bound
+    #[arg(long, short = 'M', value_enum, value_name = "MODE", default_value_t = Mode::Prepared)]
+    pub(crate) protocol: Mode,
+
+    /// Give a variable a value; may be given several times
+    #[arg(long, short = 'D', value_name = "NAME=VALUE")]
+    pub(crate) define: Vec<String>,
+
+    /// Scale of pgbench's tables [default: that of the tables, or 1]
+    #[arg(long, short = 's', value_name = "SCALE")]
+    pub(crate) scale: Option<u64>,
+
+    /// Make pgbench's tables first; a private server gets them whenever -b needs them.
+    #[arg(long, short = 'i')]
+    pub(crate) initialize: bool,
+
+    /// Seed of all that is random [default: from the clock]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+
+    /// Directory for the result: result.json, summary.csv, a plot, histograms [default: none]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Print `result.json` to standard output instead of the table.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Show no progress.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
 
     #[command(flatten)]
     pub(crate) server: ServerArgs,

@@ -5,6 +5,7 @@ pub(crate) mod http;
 pub(crate) mod ledger;
 pub(crate) mod list;
 pub(crate) mod matrix;
+pub(crate) mod pool;
 pub(crate) mod postgres;
 pub(crate) mod redis;
 pub(crate) mod report;

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Http(args) => commands::http::run(&args),
         Command::Sql(args) => commands::sql::run(&args),
         Command::Watch(args) => commands::watch::run(&args),
+        Command::Pool(args) => commands::pool::run(&args),
         Command::List(args) => commands::list::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Ledger(args) => commands::ledger::run(&args),

@@ -379,6 +379,7 @@ fn result(variants: Vec<Variant>) -> RunResult {
             experiment_file: "experiment = \"ladder\"\n".to_owned(),
         },
         knees: Vec::new(),
+        pool: None,
         sweeps: vec![Sweep {
             variant: "3-B".to_owned(),
             points: vec![

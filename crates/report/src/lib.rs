@@ -16,6 +16,7 @@ mod http;
 mod markdown;
 mod matrix;
 mod plots;
+mod pool;
 mod probes;
 #[cfg(test)]
 mod properties;
@@ -41,6 +42,8 @@ pub fn table(result: &RunResult, width: usize, style: Style) -> String {
         matrix::matrix_table(result, width, style)
     } else if http::is_http(result) {
         http::summary(result, width, style)
+    } else if pool::is_pool(result) {
+        pool::summary(result, width, style)
     } else if sql::is_sql(result) {
         sql::summary(result, width, style)
     } else {
@@ -66,6 +69,9 @@ pub fn render(result: &RunResult) -> Result<Vec<File>, ReportError> {
     }
     if http::is_http(result) {
         return Ok(http::files(result));
+    }
+    if pool::is_pool(result) {
+        return pool::files(result);
     }
     if sql::is_sql(result) {
         return Ok(sql::files(result));

@@ -3,10 +3,12 @@
 mod canvas;
 mod ladder;
 mod lines;
+mod pool;
 mod scale;
 
 pub(crate) use ladder::ladder;
 pub(crate) use lines::{Over, over_users};
+pub(crate) use pool::pool;
 
 #[cfg(test)]
 mod tests {

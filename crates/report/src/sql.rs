@@ -7,6 +7,7 @@ use pinchpoint_measure::{
     significant,
 };
 
+use crate::explain::verdict_line;
 use crate::table::{Flow, Paint, Style};
 use crate::text::{clean, shorten};
 use crate::{File, csv, file};
@@ -234,15 +235,9 @@ impl Sheet {
     /// What limited the load, in one line.
     fn verdict(&mut self, variant: &Variant) {
         let Some(verdict) = &variant.verdict else { return };
-        let text = match &verdict.inconclusive {
-            Some(why) => format!("limited by: inconclusive, because {why}"),
-            None => format!(
-                "limited by: {} (confidence {}); {}",
-                verdict.bottleneck.replace('-', " "),
-                significant(verdict.confidence, 2),
-                verdict.evidence.join("; ")
-            ),
-        };
-        self.painted(&text, Paint::Bold);
+        self.painted(&verdict_line(verdict), Paint::Bold);
+        for evidence in verdict.evidence.iter().take(2) {
+            self.line(&format!("- {evidence}"));
+        }
     }
 }

@@ -9,6 +9,7 @@ mod median;
 #[cfg(test)]
 mod noise;
 mod regression;
+mod scaling;
 mod steady;
 mod student;
 mod summary;
@@ -16,6 +17,7 @@ mod summary;
 pub use batch::BatchMeans;
 pub use interval::Interval;
 pub use median::{MedianCi, median_ci};
+pub use scaling::{FEWEST_LEVELS, ScalingFit, ScalingModel, ScalingPoint, fit_scaling};
 pub use steady::Steadiness;
 pub use student::student_t_975;
 pub use summary::{mean, median, std_dev};

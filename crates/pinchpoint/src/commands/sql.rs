@@ -12,8 +12,8 @@ use pinchpoint_stack::Cancel;
 
 use crate::cli::{Mode, ServerArgs, SqlArgs};
 use crate::commands::postgres::{cpus, memory, settings};
-use crate::commands::report;
 use crate::commands::run::{helper, installation, listen, sink};
+use crate::commands::{explain, report};
 use crate::failure::Failure;
 use crate::terminal;
 
@@ -45,6 +45,9 @@ pub(crate) fn run(args: &SqlArgs) -> Result<ExitCode, Failure> {
     } else {
         let style = terminal::style();
         terminal::print(&pinchpoint_report::table(&finished.result, terminal::width(), style))?;
+        if args.explain {
+            explain::print(&finished.result, &["sql".to_owned()])?;
+        }
         if args.out.is_some() {
             terminal::print(&format!("\nresult  {}\n", finished.directory.display()))?;
         }

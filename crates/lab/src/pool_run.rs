@@ -1,0 +1,441 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pinchpoint_diagnose::{Machine, PoolLevel, PoolRound, pool_advice, verdict};
+use pinchpoint_measure::{
+    Event, RunResult, RungPlan, Sink, Trial, TrialStatus, Variant, VariantStatus,
+};
+use pinchpoint_observe::CpuSampler;
+use pinchpoint_plan::{LoadPlan, Pace, WarmUp};
+use pinchpoint_script::{Program, Random};
+use pinchpoint_stack::Cancel;
+
+use crate::blank::blank_plan;
+use crate::directory::ResultDirectory;
+use crate::error::LabError;
+use crate::run::Finished;
+use crate::server::Server;
+use crate::sql_job::{SqlConnection, SqlJob, SqlServer, SqlWork};
+use crate::sql_run::{Desk, bring_up, factors, finish, make_ready, note_commit};
+use crate::sql_trial::SqlTrial;
+use crate::{environment, summary};
+
+/// A search for the right size of a pool, at a fixed load.
+#[derive(Debug, Clone)]
+pub struct PoolJob {
+    /// What clients run.
+    pub work: SqlWork,
+    /// Clients that share the pool; each always has a transaction to run.
+    pub clients: u32,
+    /// Sizes to try; a series up to the largest that makes sense when empty.
+    pub sizes: Vec<u32>,
+    /// No size above it is tried.
+    pub largest: u32,
+    /// Measured time of one size in one round.
+    pub duration: Duration,
+    /// The most rounds over all sizes.
+    pub rounds: u32,
+    /// No round begins that would not end within this time.
+    pub at_most: Duration,
+    /// Seed of all that is random.
+    pub seed: Option<u64>,
+    /// The server, and how it is made ready.
+    pub server: SqlServer,
+    /// The result directory; a result is kept in memory alone when absent.
+    pub directory: Option<PathBuf>,
+}
+
+const NAME: &str = "pool";
+/// Each size's load before it is measured: connections are open, caches of plans are filled.
+const WARM_UP: Duration = Duration::from_millis(500);
+/// The series of sizes: steps of a half and a third, so that no size is far from one that was tried.
+const SERIES: [u32; 22] =
+    [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048];
+/// Connections that are left to others on a server that is not ours, beside a tenth of all.
+const LEFT_FREE: u64 = 3;
+/// A size that gives less than this share of the best in the first round is not measured again.
+const HOPELESS: f64 = 0.4;
+/// Noise below which the search is over once its last rounds agree.
+const CLEAR: f64 = 0.03;
+/// Fewer rounds show no noise.
+const FEWEST_ROUNDS: u32 = 3;
+
+/// Searches for the size. An error means that nothing was sent; later failures are in [`Finished`].
+pub fn run_pool(job: &PoolJob, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Finished, LabError> {
+    job.check()?;
+    let directory = match &job.directory {
+        Some(path) => Some(ResultDirectory::create(Some(path), NAME)?),
+        None => None,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(LabError::Runtime)?;
+    let load = job.load();
+    let mut result = crate::blank::blank(
+        NAME,
+        &format!("The right size of a pool for {} clients", job.clients),
+        blank_plan(&load, String::new()),
+    );
+    result.environment = environment::of_machine(None);
+    let desk = Desk { directory, sink };
+    let began = Instant::now();
+    let mut run = PoolRun { job, load, desk, cancel, result, sizes: Vec::new(), began };
+    let mut steal = CpuSampler::new();
+    steal.sample();
+    let error = runtime.block_on(run.go()).err();
+    run.result.environment.steal_share = steal.sample().map(|cpu| cpu.steal_share);
+    finish(&mut run.result, error.as_ref());
+    run.desk.write(&run.result)?;
+    run.desk.tell(&Event::RunEnded { status: run.result.status });
+    let directory = run.desk.directory.map(|d| d.path().to_owned()).unwrap_or_default();
+    Ok(Finished { directory, result: run.result, error })
+}
+
+impl PoolJob {
+    fn load(&self) -> LoadPlan {
+        LoadPlan {
+            duration: self.duration,
+            warmup: WarmUp::Fixed(WARM_UP),
+            trials: self.rounds,
+            interval: Duration::from_secs(10),
+            pace: Pace::FlatOut,
+            poisson: false,
+            seed: self.seed,
+            // All clients share one pool, so one thread drives them.
+            threads: Some(1),
+        }
+    }
+
+    /// Refuses what cannot be run, before anything starts.
+    pub fn check(&self) -> Result<(), LabError> {
+        self.as_sql(1).check()
+    }
+
+    /// The load with a pool of so many, as `pinchpoint sql` would run it.
+    fn as_sql(&self, size: u32) -> SqlJob {
+        SqlJob {
+            work: self.work.clone(),
+            clients: self.clients,
+            connection: SqlConnection::Pool(size),
+            transactions: None,
+            load: self.load(),
+            server: self.server.clone(),
+            shows_statements: false,
+            directory: None,
+        }
+    }
+
+    /// The sizes to try, where a server has room for so many connections.
+    fn sizes(&self, room: u64) -> Result<Vec<u32>, LabError> {
+        let most = u64::from(self.largest.min(self.clients)).min(room);
+        let fits = |size: &u32| u64::from(*size) <= most;
+        if let Some(size) = self.sizes.iter().find(|size| u64::from(**size) > room) {
+            return Err(LabError::Unsuitable(format!(
+                "a pool of {size} does not fit: the server has room for {room} more connections \
+                 when some are left to others"
+            )));
+        }
+        let mut sizes: Vec<u32> = if self.sizes.is_empty() {
+            SERIES.into_iter().filter(fits).collect()
+        } else {
+            self.sizes.clone()
+        };
+        let last = u32::try_from(most).unwrap_or(u32::MAX);
+        // The end of the series, where that is not far above its last member.
+        if self.sizes.is_empty()
+            && sizes.last().is_some_and(|s| f64::from(last) > 1.2 * f64::from(*s))
+        {
+            sizes.push(last);
+        }
+        sizes.sort_unstable();
+        sizes.dedup();
+        if sizes.is_empty() {
+            return Err(LabError::Unsuitable(
+                "the server has no room for a connection more".to_owned(),
+            ));
+        }
+        Ok(sizes)
+    }
+}
+
+struct PoolRun<'a> {
+    job: &'a PoolJob,
+    load: LoadPlan,
+    desk: Desk<'a>,
+    cancel: &'a Cancel,
+    result: RunResult,
+    sizes: Vec<u32>,
+    began: Instant,
+}
+
+impl PoolRun<'_> {
+    async fn go(&mut self) -> Result<(), LabError> {
+        let job = self.job;
+        // A private server is made for the largest pool; any other is asked what it has free.
+        let wanted = u64::from(job.sizes.iter().copied().max().unwrap_or(job.clients));
+        let wanted = wanted.min(job.largest.into());
+        let at_first =
+            if matches!(job.server.target, crate::Target::External { .. }) { 1 } else { wanted };
+        let mut server = bring_up(&job.server, at_first, &mut self.desk, self.cancel).await?;
+        let searched = self.search(&mut server).await;
+        let log = server.close().await;
+        if let (Ok(Some(log)), Some(directory)) = (log, &self.desk.directory) {
+            directory.keep_log("postgres.log", &log);
+        }
+        searched
+    }
+
+    async fn search(&mut self, server: &mut Server) -> Result<(), LabError> {
+        let room = server.free_connections().await?;
+        let left = if server.is_managed() { 0 } else { LEFT_FREE + room / 10 };
+        self.sizes = self.job.sizes(room.saturating_sub(left).saturating_sub(1))?;
+        self.result.variants = self.sizes.iter().map(|size| self.variant(*size)).collect();
+        self.announce();
+        self.result.environment = environment::describe(server).await?;
+        for warning in environment::warnings(&self.result.environment) {
+            self.desk.tell(&Event::Warning { text: warning.clone() });
+            self.result.warnings.push(warning);
+        }
+        let sql = self.job.as_sql(1);
+        let scale = make_ready(&sql, server, &mut self.desk, self.cancel).await?;
+        let program = self.job.work.program(scale, self.result.plan.seed)?;
+        note_commit(&mut self.result);
+        let mut order = Random::new(self.result.plan.seed);
+        let mut answers = Vec::new();
+        for round in 1..=self.job.rounds {
+            if round > 1 && !self.has_time_for_another(round) {
+                let text = format!("the time was over after {} rounds", round - 1);
+                self.desk.tell(&Event::Warning { text: text.clone() });
+                self.result.warnings.push(text);
+                break;
+            }
+            for index in shuffled(&self.left(round), &mut order) {
+                self.trial(server, index, round, scale, &program).await?;
+            }
+            self.conclude();
+            self.desk.write(&self.result)?;
+            answers.push(self.result.pool.as_ref().map(|advice| advice.size));
+            if self.is_clear(round, &answers) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn variant(&self, size: u32) -> Variant {
+        let factors = factors(&self.job.as_sql(size));
+        Variant {
+            name: size.to_string(),
+            title: format!("a pool of {size}"),
+            factors,
+            status: VariantStatus::Pending,
+            reason: None,
+            trials: Vec::new(),
+            summary: None,
+            verdict: None,
+            prediction: None,
+        }
+    }
+
+    fn announce(&mut self) {
+        let rungs = self.result.variants.iter();
+        let rungs =
+            rungs.map(|v| RungPlan { name: v.name.clone(), title: v.title.clone() }).collect();
+        let points = self.sizes.len() as f64 * f64::from(self.job.rounds);
+        let directory = self.desk.shown();
+        self.desk.tell(&Event::RunStarted {
+            experiment: NAME.to_owned(),
+            rungs,
+            trials: self.job.rounds,
+            expected_s: (points * self.point_s()).min(self.job.at_most.as_secs_f64()),
+            directory,
+            cases: true,
+        });
+    }
+
+    /// Seconds that one size takes in one round, opening and closing included.
+    fn point_s(&self) -> f64 {
+        (self.job.duration + WARM_UP).as_secs_f64() + 0.3
+    }
+
+    /// The variants of a round: all in the first, later those that may still be the answer.
+    fn left(&self, round: u32) -> Vec<usize> {
+        let rate = |v: &Variant| v.summary.as_ref().map_or(0.0, |s| s.throughput_per_s.median);
+        let best = self.result.variants.iter().map(rate).fold(0.0, f64::max);
+        let variants = self.result.variants.iter().enumerate();
+        variants
+            .filter(|(_, v)| round == 1 || rate(v) >= HOPELESS * best)
+            .map(|(at, _)| at)
+            .collect()
+    }
+
+    fn has_time_for_another(&self, round: u32) -> bool {
+        let next = self.left(round).len() as f64 * self.point_s();
+        self.began.elapsed().as_secs_f64() + next <= self.job.at_most.as_secs_f64()
+    }
+
+    /// Enough rounds have given one answer, and what they differ by is small.
+    fn is_clear(&self, round: u32, answers: &[Option<u64>]) -> bool {
+        let Some(advice) = &self.result.pool else { return false };
+        let last: BTreeSet<_> = answers.iter().rev().take(2).collect();
+        round >= FEWEST_ROUNDS && last.len() == 1 && advice.noise < CLEAR
+    }
+
+    async fn trial(
+        &mut self,
+        server: &mut Server,
+        index: usize,
+        round: u32,
+        scale: u64,
+        program: &Arc<Program>,
+    ) -> Result<(), LabError> {
+        if self.cancel.is_cancelled() {
+            return Err(LabError::Interrupted);
+        }
+        let size = self.sizes[index];
+        let variant = self.result.variants[index].name.clone();
+        let factors = self.result.variants[index].factors.clone();
+        self.desk.tell(&Event::TrialStarted {
+            variant: variant.clone(),
+            trial: round,
+            trials: self.job.rounds,
+            factors: factors.clone(),
+        });
+        let seed = self.result.plan.seed;
+        let run = SqlTrial {
+            variant: &variant,
+            number: round,
+            factors,
+            work: &self.job.work,
+            program: program.clone(),
+            scale,
+            shows_statements: false,
+            clients: self.job.clients,
+            connection: SqlConnection::Pool(size),
+            transactions: None,
+            load: &self.load,
+            threads: 1,
+            seed: seed.wrapping_add(u64::from(round) << 32).wrapping_add(index as u64),
+            dsn: server.dsn().clone(),
+            observed: server.observer_spec(seed),
+            log: self.desk.histogram_log(&variant, round)?,
+            cancel: self.cancel,
+            left_after_s: 0.0,
+        };
+        let desk = &mut self.desk;
+        let trial = run.run(&mut || server.obituary(), &mut |event| desk.tell(event)).await?;
+        self.keep(index, trial)?;
+        match server.obituary() {
+            Some(died) => Err(LabError::Unsuitable(died)),
+            None => Ok(()),
+        }
+    }
+
+    fn keep(&mut self, index: usize, trial: Trial) -> Result<(), LabError> {
+        let interrupted = trial.status == TrialStatus::Interrupted;
+        let environment = &self.result.environment;
+        let machine = Machine { cpus: environment.cpus, fsync_us: environment.fsync_us };
+        let variant = &mut self.result.variants[index];
+        variant.trials.push(trial.clone());
+        summary::update(variant);
+        variant.verdict = verdict(variant, &machine);
+        let name = variant.name.clone();
+        self.desk.tell(&Event::TrialEnded { variant: name, trial: Box::new(trial) });
+        if interrupted {
+            self.conclude();
+            return Err(LabError::Interrupted);
+        }
+        Ok(())
+    }
+
+    /// The advice, as far as the figures go.
+    fn conclude(&mut self) {
+        let sizes: BTreeMap<_, _> = self.sizes.iter().zip(&self.result.variants).collect();
+        let levels: Vec<PoolLevel> = sizes
+            .into_iter()
+            .map(|(size, variant)| {
+                let good = variant.trials.iter().filter(|t| t.status == TrialStatus::Ok);
+                PoolLevel {
+                    size: u64::from(*size),
+                    rounds: good
+                        .map(|t| PoolRound {
+                            round: t.number,
+                            per_s: t.throughput_per_s,
+                            p95_ms: t.latency_ms.p95,
+                        })
+                        .collect(),
+                }
+            })
+            .collect();
+        self.result.pool = pool_advice(&levels, self.job.clients.into());
+    }
+}
+
+/// The same in random order, so that what drifts hits all sizes alike (Fisher and Yates).
+fn shuffled(indices: &[usize], random: &mut Random) -> Vec<usize> {
+    let mut order = indices.to_vec();
+    for last in (1..order.len()).rev() {
+        let other = random.bits() % (last as u64 + 1);
+        order.swap(last, usize::try_from(other).unwrap_or(0));
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(sizes: &[u32], clients: u32) -> PoolJob {
+        PoolJob {
+            work: SqlWork {
+                scripts: Vec::new(),
+                mode: crate::QueryMode::Prepared,
+                variables: Vec::new(),
+                scale: None,
+                max_tries: 1,
+            },
+            clients,
+            sizes: sizes.to_vec(),
+            largest: 2000,
+            duration: Duration::from_secs(1),
+            rounds: 3,
+            at_most: Duration::from_secs(60),
+            seed: Some(1),
+            server: SqlServer {
+                target: crate::Target::External { dsn: String::new() },
+                settings: Vec::new(),
+                cpus: None,
+                memory_bytes: None,
+                initialize: false,
+                replace: false,
+                init: None,
+                no_vacuum: false,
+            },
+            directory: None,
+        }
+    }
+
+    #[test]
+    fn sizes_end_with_the_clients_and_with_the_room_on_the_server() {
+        assert_eq!(job(&[], 12).sizes(1000).unwrap(), [1, 2, 3, 4, 6, 8, 12]);
+        assert_eq!(job(&[], 100).sizes(20).unwrap(), [1, 2, 3, 4, 6, 8, 12, 16, 20]);
+        assert_eq!(job(&[], 100).sizes(17).unwrap(), [1, 2, 3, 4, 6, 8, 12, 16]);
+        assert_eq!(job(&[5, 2, 5], 100).sizes(20).unwrap(), [2, 5]);
+        assert!(job(&[21], 100).sizes(20).is_err());
+        assert!(job(&[], 100).sizes(0).is_err());
+    }
+
+    #[test]
+    fn a_shuffled_order_holds_each_once() {
+        let mut random = Random::new(7);
+        for n in 0..20 {
+            let indices: Vec<usize> = (0..n).collect();
+            let mut order = shuffled(&indices, &mut random);
+            order.sort_unstable();
+            assert_eq!(order, indices);
+        }
+    }
+}
