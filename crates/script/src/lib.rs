@@ -7,6 +7,7 @@
 //!
 //! Values in, values out: nothing here opens a file, reads a clock or keeps state.
 
+mod build;
 mod built_in;
 mod compile;
 mod error;
