@@ -1,8 +1,7 @@
 mod ledger;
 mod server;
-mod watch;
-
 mod sql;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,10 +9,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pinchpoint_plan::Stage;
 
-pub(crate) use sql::{Mode, PoolArgs, ServerArgs, SqlArgs};
-
 pub(crate) use ledger::LedgerArgs;
 pub(crate) use server::{PostgresArgs, RedisArgs};
+pub(crate) use sql::{Mode, PoolArgs, ServerArgs, SqlArgs};
 pub(crate) use watch::WatchArgs;
 
 const EXAMPLES: &str = "\
