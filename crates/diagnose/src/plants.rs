@@ -1,16 +1,17 @@
 //! Every cause planted, and its nearest neighbour: what must be named, and what must not.
 
+mod cases;
+
 use std::collections::BTreeMap;
 
 use pinchpoint_measure::{
-    BackendCpu, Blocker, Counter, HostFigures, HttpFigures, Observation, Phase, PoolerFigures,
-    ProcessFigures, SessionFigures, SessionSamples, StackFigures, StatementFigures, Trial, Variant,
-    Verdict, WaitClass, WaitFigures,
+    BackendCpu, Counter, HostFigures, HttpFigures, Observation, Phase, SessionSamples,
+    StackFigures, Trial, Variant, Verdict, WaitClass, WaitFigures,
 };
-use serde_json::json;
 
 use crate::sample::Sample;
 use crate::{Machine, verdict};
+pub(crate) use cases::cases;
 
 const HERE: Machine = Machine { cpus: 2, fsync_us: Some(100.0) };
 
@@ -37,7 +38,7 @@ pub(crate) struct Plant {
     pub change: fn(&mut Trial, &mut Observation, &mut StackFigures),
 }
 
-pub(crate) const SECONDS: f64 = 10.0;
+const SECONDS: f64 = 10.0;
 
 impl Plant {
     /// Eight users that mostly compute and flush in balance; nothing is full.
@@ -176,264 +177,6 @@ impl Plant {
     pub(crate) fn verdict(&self) -> Verdict {
         verdict(&self.variant(), &HERE).expect("figures")
     }
-}
-
-fn process(name: &str, cpus: f64, used: f64, held_back: f64) -> ProcessFigures {
-    ProcessFigures {
-        name: name.to_owned(),
-        cpu_s: Some(used * SECONDS),
-        cpus: Some(cpus),
-        throttled_share: Some(held_back),
-        ..ProcessFigures::default()
-    }
-}
-
-/// A name, what is planted, and what must be named.
-type Case = (&'static str, Plant, &'static str);
-
-/// The plants, each beside a neighbour that looks like it and is not.
-pub(crate) fn cases() -> Vec<Case> {
-    let quiet = Plant::quiet;
-    let mut cases = vec![
-        ("nothing", quiet(), "balanced"),
-        ("few users", Plant { cpu: 0.4, ..quiet() }, "users"),
-    ];
-    cases.extend(waits());
-    cases.extend(processor());
-    cases.extend(connections());
-    cases.extend(work());
-    cases.extend(applications());
-    cases
-}
-
-fn waits() -> Vec<Case> {
-    let wait = Plant::waiting;
-    let mut flush = wait(WaitClass::WalFlush, "IO:WALSync", 1.0);
-    flush.counters = vec![(Counter::Commits, 1.0), (Counter::WalSyncs, 0.25)];
-    let followers = wait(WaitClass::WalFlush, "LWLock:WALWrite", 1.0);
-    let mut full = flush.clone();
-    full.cpu = 0.97;
-    let mut hot = wait(WaitClass::RowLock, "Lock:transactionid", 3.0);
-    hot.change = |_, observation, _| {
-        let blocker = Blocker {
-            state: "active, IO:WALSync".to_owned(),
-            class: Some(WaitClass::WalFlush),
-            application: "pinchpoint-load".to_owned(),
-            share: 0.9,
-            query: None,
-        };
-        observation.sessions.as_mut().expect("sessions").blockers = vec![blocker];
-    };
-    vec![
-        ("flush", flush, "wal-flush"),
-        ("followers of a flush are no lock contention", followers, "wal-flush"),
-        ("flush without CPU left", full, "server-cpu"),
-        ("hot row", hot, "row-lock"),
-        ("locked table", wait(WaitClass::ObjectLock, "Lock:relation", 2.0), "object-lock"),
-        ("hot page", wait(WaitClass::LwLock, "LWLock:BufferContent", 1.0), "lw-lock"),
-        ("slow reads", wait(WaitClass::DataRead, "IO:DataFileRead", 1.0), "data-io"),
-        ("sorts on disk", wait(WaitClass::TempFile, "IO:BufFileWrite", 1.0), "temp-files"),
-        ("standby", wait(WaitClass::Replica, "IPC:SyncRep", 1.0), "replica"),
-        ("sleep", wait(WaitClass::Pause, "Timeout:PgSleep", 1.0), "server-wait"),
-        ("wide rows", wait(WaitClass::ClientWrite, "Client:ClientWrite", 1.0), "network"),
-        ("copy", wait(WaitClass::ClientRead, "Client:ClientRead", 1.0), "network"),
-    ]
-}
-
-fn processor() -> Vec<Case> {
-    let throttled = |class, event| Plant {
-        change: |_, _, stack| stack.processes.push(process("postgres", 0.5, 0.49, 0.95)),
-        cpu: 0.4,
-        ..Plant::waiting(class, event, 1.0)
-    };
-    let mut many = Plant { cpu: 0.99, backends: Some((0.1, 4.0)), users: 200, ..Plant::quiet() };
-    many.phases = vec![(Phase::Execute, 5.0)];
-    many.waits = vec![(WaitClass::Running, "running", 4.8)];
-    let mut fewer = many.clone();
-    (fewer.users, fewer.cpu) = (32, 0.99);
-    let elsewhere = Plant { backends: None, cpu: 0.97, ..Plant::quiet() };
-    vec![
-        ("a full machine that is not the server's", elsewhere, "balanced"),
-        ("client", Plant { client_share: 0.95, ..Plant::quiet() }, "client-cpu"),
-        ("CPU", Plant { cpu: 0.97, ..Plant::quiet() }, "server-cpu"),
-        ("quota", throttled(WaitClass::Running, "running"), "cpu-throttling"),
-        (
-            "quota that looks like a lock",
-            throttled(WaitClass::LwLock, "LWLock:x"),
-            "cpu-throttling",
-        ),
-        ("quota that looks like a row", throttled(WaitClass::RowLock, "Lock:x"), "cpu-throttling"),
-        ("too many sessions", many, "too-many-backends"),
-        ("many sessions", fewer, "server-cpu"),
-    ]
-}
-
-fn connections() -> Vec<Case> {
-    let mut fresh = Plant { cpu: 0.6, ..Plant::quiet() };
-    fresh.phases.push((Phase::Auth, 3.0));
-    fresh.counters = vec![(Counter::Sessions, 1.0)];
-    let mut pool = Plant { cpu: 0.3, users: 50, ..Plant::quiet() };
-    pool.phases.push((Phase::Checkout, 6.0));
-    pool.factors = vec![("pool", json!(2))];
-    let mut locked = pool.clone();
-    locked.phases.push((Phase::Execute, 3.0));
-    locked.waits.push((WaitClass::RowLock, "Lock:tuple", 3.0));
-    let mut held = pool.clone();
-    held.phases.push((Phase::Execute, 4.0));
-    held.held = 4.0;
-    let mut distant = Plant { cpu: 0.1, ..Plant::quiet() };
-    distant.phases.push((Phase::Execute, 5.0));
-    distant.change = |_, observation, _| observation.round_trip_ms = Some(5.0);
-    let mut near = distant.clone();
-    near.change = |_, _, _| ();
-    let one = Plant { users: 1, cpu: 0.2, ..Plant::quiet() };
-    vec![
-        ("a connection each time", fresh, "connection-setup"),
-        ("small pool", pool, "pool-wait"),
-        ("pool behind a lock", locked, "row-lock"),
-        ("pool held", held, "idle-in-transaction"),
-        ("network", distant, "serial-round-trips"),
-        ("no network", near, "users"),
-        ("one at a time", one, "serial-round-trips"),
-    ]
-}
-
-fn work() -> Vec<Case> {
-    let mut scan = Plant { cpu: 0.97, ..Plant::quiet() };
-    scan.counters = vec![(Counter::SequentialRows, 100_000.0), (Counter::RowsUpdated, 1.0)];
-    let mut few = scan.clone();
-    few.counters[0].1 = 10.0;
-    let mut plans = Plant { cpu: 0.97, ..Plant::quiet() };
-    plans.change = |_, observation, _| {
-        observation.statements = vec![StatementFigures {
-            query: "SELECT 1".to_owned(),
-            calls: 1000.0,
-            execute_ms: 100.0,
-            plan_ms: Some(300.0),
-            ..StatementFigures::default()
-        }];
-    };
-    let mut repeated = Plant { cpu: 0.3, ..Plant::quiet() };
-    repeated.phases.push((Phase::Execute, 4.0));
-    repeated.change = |_, observation, _| {
-        observation.statements = vec![StatementFigures {
-            query: "SELECT name FROM users WHERE id = $1".to_owned(),
-            calls: 20_000.0,
-            calls_per_op: Some(20.0),
-            execute_ms: 200.0,
-            rows: 20_000.0,
-            ..StatementFigures::default()
-        }];
-    };
-    let mut storm = Plant::waiting(WaitClass::WalFlush, "IO:WALSync", 1.0);
-    storm.counters =
-        vec![(Counter::WalBytes, 9000.0), (Counter::WalFullPages, 1.0), (Counter::WalRecords, 3.0)];
-    storm.change = |_, observation, _| {
-        observation.counters.insert(Counter::CheckpointsRequested, 5.0);
-        observation.counters.insert(Counter::CheckpointsTimed, 0.0);
-    };
-    let mut rare = storm.clone();
-    rare.change = |_, observation, _| {
-        observation.counters.insert(Counter::CheckpointsRequested, 0.0);
-    };
-    let mut vacuum = Plant::waiting(WaitClass::DataRead, "IO:DataFileRead", 1.0);
-    vacuum.change = |_, observation, _| {
-        observation.sessions.as_mut().expect("sessions").autovacuum_workers = 2.0;
-        observation.counters.insert(Counter::Vacuums, 8.0);
-    };
-    let mut bloat = Plant { cpu: 0.97, ..Plant::quiet() };
-    bloat.counters = vec![
-        (Counter::RowsUpdated, 1.0),
-        (Counter::DeadRows, 0.9),
-        (Counter::BlocksHit, 400.0),
-        (Counter::RowsFetched, 1.0),
-    ];
-    let mut memory = Plant { cpu: 0.3, ..Plant::quiet() };
-    memory.change = |_, observation, _| {
-        let host = observation.host.as_mut().expect("host");
-        (host.memory_pressure, host.swapped_pages) = (Some(0.4), Some(10_000.0));
-    };
-    vec![
-        ("no index", scan, "missing-index"),
-        ("small tables read whole", few, "server-cpu"),
-        ("planning", plans, "planning"),
-        ("N+1", repeated, "n-plus-one"),
-        ("checkpoints", storm, "checkpoints"),
-        ("no checkpoints", rare, "wal-flush"),
-        ("vacuum", vacuum, "autovacuum"),
-        ("bloat", bloat, "bloat"),
-        ("memory", memory, "memory"),
-    ]
-}
-
-fn applications() -> Vec<Case> {
-    let app = Plant::application;
-    let mut failing = app();
-    failing.change = |trial, _, _| {
-        (trial.failed, trial.rows_failed) = (trial.succeeded / 10, trial.succeeded / 10);
-        trial.errors.insert("status 503".to_owned(), trial.failed);
-    };
-    let mut slots = app();
-    slots.change = |_, _, stack| {
-        let totals = [("total_wait_time".to_owned(), 160_000_000)].into();
-        stack.pooler = Some(PoolerFigures {
-            totals,
-            clients_waiting_mean: 16.0,
-            samples: 90,
-            ..PoolerFigures::default()
-        });
-    };
-    let mut pooler = app();
-    pooler.change = |_, _, stack| stack.processes.push(process("pgbouncer", 0.1, 0.099, 0.9));
-    let mut code = app();
-    code.change = |_, _, stack| stack.processes.push(process("app", 1.0, 0.97, 0.9));
-    let mut opened = app();
-    opened.change = |trial, _, stack| {
-        stack.processes.push(process("postgres", 0.5, 0.49, 1.0));
-        let opened = trial.succeeded;
-        let (most, allowed) = (20, None);
-        stack.sessions =
-            Some(SessionFigures { most, opened, allowed, samples: 90, transactions: None });
-    };
-    let mut limited = app();
-    limited.change = |_, _, stack| stack.processes.push(process("postgres", 0.5, 0.49, 1.0));
-    let mut misses = limited.clone();
-    misses.change = |trial, _, stack| {
-        stack.processes.push(process("postgres", 0.5, 0.49, 1.0));
-        let each = trial.succeeded as f64;
-        stack.app_metrics = [
-            ("cache_hits_total{cache=\"user\"}".to_owned(), each * 0.3),
-            ("cache_misses_total{cache=\"user\"}".to_owned(), each * 0.7),
-        ]
-        .into();
-    };
-    let mut pool = app();
-    pool.change = |_, _, stack| {
-        let (most, opened, allowed) = (5, 0, Some(5));
-        stack.sessions =
-            Some(SessionFigures { most, opened, allowed, samples: 90, transactions: None });
-    };
-    let mut machine = Plant { cpu: 0.98, ..app() };
-    machine.change = |_, _, stack| {
-        stack.processes.push(ProcessFigures { cpus: None, ..process("app", 1.0, 0.7, 0.0) });
-        stack.processes.push(ProcessFigures { cpus: None, ..process("postgres", 1.0, 0.7, 0.0) });
-    };
-    let mut reader = app();
-    reader.phases = vec![(Phase::FirstByte, 50.0)];
-    reader.waits.push((WaitClass::ClientWrite, "Client:ClientWrite", 30.0));
-    vec![
-        ("failures", failing, "failures"),
-        ("pooler's slots", slots, "pooler-slots"),
-        ("pooler's CPU", pooler, "pooler-cpu"),
-        ("application", code, "app-cpu"),
-        ("sessions for requests", opened, "connection-setup"),
-        ("limited server", limited, "cpu-throttling"),
-        ("cache", misses, "cache-misses"),
-        ("application's pool", pool, "pool-wait"),
-        ("whole machine", machine, "machine-cpu"),
-        ("slow reader", reader, "slow-reader"),
-        ("idle application", app(), "users"),
-    ]
 }
 
 #[test]
