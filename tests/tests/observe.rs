@@ -1,5 +1,7 @@
 //! The observer against real servers, of every version that is there.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use pinchpoint_measure::{Counter, Observation, WaitClass};
+use pinchpoint_measure::{Counter, Observation, RunResult, WaitClass};
 use pinchpoint_observe::{Observer, ObserverSpec, Sessions};
 use pinchpoint_sql::{Connection, Dsn, TlsSetup};
 
@@ -364,4 +366,52 @@ fn watch_ends_well_on_ctrl_c_and_says_when_there_is_nothing_to_watch() {
     assert!(run.stderr.starts_with("error: failed to watch: "), "{}", run.stderr);
     assert_eq!(pinchpoint(&["watch", "--dsn", "http://x"]).code, Some(2));
     assert!(binary().is_file());
+}
+
+/// A server that answers everything, on a port of its own.
+fn answering() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("its address"));
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let mut request = [0_u8; 1024];
+                while stream.read(&mut request).is_ok_and(|count| count > 0) {
+                    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+                    if stream.write_all(answer).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+#[test]
+fn the_database_behind_an_http_server_is_observed_when_it_is_named() {
+    let server = Server::start(&[]);
+    let url = answering();
+    let sleeper = session(&server, "sleeper", &["SELECT pg_sleep(600)"]);
+    wait_until(&server, "count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+    let short = ["http", &url, "-u", "2", "-t", "1s", "--warmup", "100ms", "-q"];
+    let with = |dsn: &str| {
+        let mut arguments = short.to_vec();
+        arguments.extend(["--json", "--observe-dsn", dsn]);
+        pinchpoint(&arguments)
+    };
+    let run = with(&server.dsn);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let result: RunResult = serde_json::from_str(&run.stdout).expect("a result");
+    let seen = result.variants[0].trials[0].observation.as_ref().expect("an observation");
+    assert!((in_event(seen, "Timeout:PgSleep") - 1.0).abs() < 1e-9, "{seen:?}");
+    // Nobody said which process the application is, so nobody's CPU is foreign.
+    assert_eq!(seen.host.expect("the machine").foreign_cpu_s, None);
+    // What was asked for and cannot be is said before anything is sent.
+    let run = with("postgresql://u:p@127.0.0.1:1/d");
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stderr.contains("did not let us observe it"), "{}", run.stderr);
+    assert_eq!(with("nope").code, Some(2));
+    server.query(ALL);
+    sleeper.join().expect("a session");
 }
