@@ -38,7 +38,9 @@ pub use gate::gates;
 pub use judge::{hold_against, judge};
 pub use machine::Machine;
 pub use pool_advice::{PoolLevel, PoolRound, pool_advice};
-pub use predict::{MODEL, Outlook, Sounding, SoundingPlan, predict, soundings};
+pub use predict::{
+    Change, MODEL, Outlook, Sounding, SoundingPlan, predict, predict_change, soundings,
+};
 pub use probe::{ProbeReading, probe_figures, weigh_probes};
 pub use reference::verdicts_reference;
 pub use track::{Experience, records, track};

@@ -3,6 +3,7 @@
 mod commit;
 mod connection;
 mod model;
+mod service;
 mod sounding;
 mod statement;
 mod target;
@@ -12,6 +13,7 @@ use pinchpoint_measure::{Factors, Prediction, Variant};
 
 use crate::reading::{Reading, positive};
 use crate::{Experience, Machine};
+pub use service::{Change, predict_change};
 pub use sounding::{Sounding, SoundingPlan, soundings};
 
 use model::{Model, Range};
