@@ -2,14 +2,12 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use pinchpoint_diagnose::{
-    Experience, Machine, Outlook, Sounding, SoundingPlan, hold_against, predict, records,
-    soundings, verdict,
+    Experience, Machine, Outlook, Sounding, SoundingPlan, predict, soundings, verdict,
 };
-use pinchpoint_measure::{Event, Factors, RunResult, RunStatus, Spread, Variant};
+use pinchpoint_measure::{Event, Factors, RunResult, Variant};
 use pinchpoint_plan::{Experiment, Like};
 
 use crate::clock;
-use crate::ledger::Ledger;
 use crate::resolve::{Settled, best_durable, planned_factors};
 
 /// About how long a warm-up takes, in seconds: its rows are in the table too.
@@ -91,43 +89,14 @@ pub(crate) fn state(
     Some(Event::Prediction { variant: variant.name.clone(), prediction })
 }
 
-/// What past runs teach, and what to say where they cannot be read.
-pub(crate) fn experience(ledger: Option<&Ledger>) -> (Experience, Option<String>) {
-    match ledger.map(Ledger::read) {
-        None => (Experience::default(), None),
-        Some(Ok(content)) => (Experience::of(&content.records), None),
-        Some(Err(error)) => {
-            let text = format!("past predictions are not learned from: {error}");
-            (Experience::default(), Some(text))
-        }
-    }
-}
-
-/// At the end: predictions are held against what came.
-pub(crate) fn after_run(result: &mut RunResult) -> Vec<Event> {
+/// At the end: what limited each rung, all trials together.
+pub(crate) fn after_run(result: &mut RunResult) {
     let machine = machine(result);
-    let mut events = Vec::new();
     for variant in &mut result.variants {
         if let Some(found) = verdict(variant, &machine) {
             variant.verdict = Some(found);
         }
-        let measured: Option<Spread> = variant.summary.as_ref().map(|s| s.throughput_per_s.clone());
-        if let (Some(prediction), Some(measured)) = (&mut variant.prediction, measured) {
-            hold_against(prediction, &measured);
-            let (variant, prediction) = (variant.name.clone(), prediction.clone());
-            events.push(Event::Prediction { variant, prediction });
-        }
     }
-    events
-}
-
-/// Keeps the judged predictions of a run that completed. What went wrong is said and fails nothing.
-pub(crate) fn remember(result: &RunResult, ledger: &Ledger) -> Option<String> {
-    if result.status != RunStatus::Complete {
-        return None;
-    }
-    let error = ledger.append(&records(result)).err()?;
-    Some(format!("what became of this run's predictions is not remembered: {error}"))
 }
 
 /// What a verdict needs to know of the machine.

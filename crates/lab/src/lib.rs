@@ -25,6 +25,7 @@ mod overhead;
 mod pgbench_tables;
 mod pool_run;
 mod prove;
+mod remembered;
 mod resolve;
 mod run;
 mod rung_load;

@@ -4,6 +4,7 @@ mod bench;
 mod case;
 mod evidence;
 mod facts;
+mod forecast;
 mod limit;
 mod options;
 mod pool;

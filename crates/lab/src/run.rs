@@ -21,7 +21,7 @@ use crate::prove::Proving;
 use crate::resolve::{Settled, settle, sweep_owner};
 use crate::server::Server;
 use crate::trial::TrialRun;
-use crate::{clock, environment, forecast, summary, sweep};
+use crate::{clock, environment, forecast, remembered, summary, sweep};
 
 /// A run that has ended, well or not; its result is on disk.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub fn run(
         .build()
         .map_err(LabError::Runtime)?;
     let mut run = Run::new(experiment, directory, sink, cancel);
-    let (experience, unreadable) = forecast::experience(options.ledger.as_ref());
+    let (experience, unreadable) = remembered::experience(options.ledger.as_ref());
     run.experience = experience;
     if let Some(text) = unreadable {
         run.warn(text);
@@ -382,11 +382,12 @@ impl<'a> Run<'a> {
         self.result.reason = error.as_ref().map(ToString::to_string);
         self.result.finished_at = Some(clock::timestamp(SystemTime::now()));
         self.result.environment.steal_share = self.steal.sample().map(|cpu| cpu.steal_share);
-        for event in forecast::after_run(&mut self.result) {
+        forecast::after_run(&mut self.result);
+        for event in remembered::judge(&mut self.result) {
             self.tell(&event);
         }
         self.weigh();
-        if let Some(warning) = ledger.and_then(|l| forecast::remember(&self.result, l)) {
+        if let Some(warning) = ledger.and_then(|l| remembered::remember(&self.result, l)) {
             self.warn(warning);
         }
         self.directory.write_result(&self.result)?;

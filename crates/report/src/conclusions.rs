@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 
 use pinchpoint_measure::{
-    Direction, Prediction, Quantity, RunResult, Trial, TrialStatus, Unit, VariantStatus,
-    group_thousands, significant,
+    Direction, Quantity, RunResult, Trial, TrialStatus, Unit, VariantStatus, group_thousands,
+    significant,
 };
 use serde_json::Value;
 
 use crate::climb::Rung;
 use crate::explain::verdict_line;
+use crate::predictions;
 use crate::text::{clean, count};
 
 /// The sentences below the table.
 pub(crate) fn conclusions(result: &RunResult, rungs: &[Rung<'_>]) -> Vec<String> {
     let mut lines = ascent(result, rungs);
-    lines.extend(fared(rungs));
-    lines.extend(rungs.iter().filter_map(broken_seal));
+    lines.extend(predictions::lines(result));
     lines.extend(rungs.iter().filter_map(behind));
     lines.extend(rungs.iter().filter_map(per_operation));
     lines.extend(rungs.iter().filter_map(crash));
@@ -72,40 +72,6 @@ fn keeps_rows(result: &RunResult) -> bool {
         is_off("fsync") || is_off("full_page_writes")
     };
     !result.environment.software.iter().any(|software| off(&software.settings))
-}
-
-/// `6 of 7 predictions held, median width × 1.7.`
-fn fared(rungs: &[Rung<'_>]) -> Option<String> {
-    let judged: Vec<&Prediction> = rungs
-        .iter()
-        .filter_map(|r| r.variant.prediction.as_ref())
-        .filter(|p| p.measured_per_s.is_some())
-        .collect();
-    let mut widths: Vec<f64> = judged.iter().map(|p| p.range_per_s[1] / p.range_per_s[0]).collect();
-    widths.sort_unstable_by(f64::total_cmp);
-    let middle = widths.get(widths.len() / 2)?.midpoint(widths[(widths.len() - 1) / 2]);
-    let undecided = match judged.iter().filter(|p| p.held.is_none()).count() {
-        0 => String::new(),
-        n => format!(", {n} undecided"),
-    };
-    Some(format!(
-        "{} of {} held{undecided}, median width × {}.",
-        judged.iter().filter(|p| p.held == Some(true)).count(),
-        count(judged.len(), "prediction", "predictions"),
-        significant(middle, 3)
-    ))
-}
-
-/// A prediction that is not what was stated before the rung was run.
-fn broken_seal(rung: &Rung<'_>) -> Option<String> {
-    let broken = rung.variant.prediction.as_ref()?.seal_holds() == Some(false);
-    broken.then(|| {
-        format!(
-            "Warning: the prediction of rung {} does not match its hash: it is not what was stated \
-             before the rung was run.",
-            rung.name
-        )
-    })
 }
 
 /// A rung that did not keep to its schedule.
@@ -208,17 +174,12 @@ pub(crate) fn expected(rung: &Rung<'_>) -> Option<(String, Option<bool>)> {
     let range = format!("{}–{}", significant(lo, 3), significant(hi, 3));
     let head = format!("expected of {}: {range}", clean(&prediction.lever));
     let Some(measured) = prediction.measured_per_s else { return Some((head, None)) };
-    let text = format!("{head}, measured {}, {}", significant(measured, 3), outcome(prediction));
+    let text = format!(
+        "{head}, measured {}, {}",
+        significant(measured, 3),
+        predictions::outcome(prediction)
+    );
     Some((text, prediction.held))
-}
-
-/// What became of a prediction that was held against a measurement.
-pub(crate) fn outcome(prediction: &Prediction) -> &'static str {
-    match prediction.held {
-        Some(true) => "held",
-        Some(false) => "missed",
-        None => "undecided",
-    }
 }
 
 /// How open load went: `at 200 rows/s by schedule: response p95 3.2 ms from the intended start, …`.

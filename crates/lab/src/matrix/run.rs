@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime};
 
 use pinchpoint_dataset::{Blog, BlogSize, Seeded};
+use pinchpoint_diagnose::Experience;
 use pinchpoint_measure::{
     Dataset, Event, Limit, RunResult, RunStatus, RungPlan, Sink, Software, Threshold, Trial,
     TrialStatus, VariantStatus, group_thousands,
@@ -17,9 +18,9 @@ use crate::forecast::machine;
 use crate::matrix::bench::Bench;
 use crate::matrix::case::CaseRun;
 use crate::matrix::readiness::{Prepared, Readiness, obstacle, prepare};
-use crate::matrix::{MatrixOptions, facts, result};
+use crate::matrix::{MatrixOptions, facts, forecast, result};
 use crate::run::Finished;
-use crate::{clock, summary};
+use crate::{clock, remembered, summary};
 
 /// Runs a matrix: opens the result directory, brings up and fills the database, goes round the
 /// cases once for each trial, removes everything. An error means that nothing was started; later
@@ -46,6 +47,7 @@ pub fn run_matrix(
         .map_err(LabError::Runtime)?;
     let mut steal = CpuSampler::new();
     steal.sample();
+    let (experience, unreadable) = remembered::experience(options.ledger.as_ref());
     let mut run = MatrixRun {
         matrix,
         options,
@@ -58,7 +60,11 @@ pub fn run_matrix(
         readiness: BTreeMap::new(),
         steal,
         spent: (0.0, 0),
+        experience,
     };
+    if let Some(text) = unreadable {
+        run.warn(text);
+    }
     let error = runtime.block_on(run.go()).err();
     run.finish(error)
 }
@@ -92,6 +98,8 @@ pub(crate) struct MatrixRun<'a> {
     steal: CpuSampler,
     /// Seconds that trials took beyond their measured part, and how many trials.
     spent: (f64, u32),
+    /// What the predictions of past runs teach.
+    experience: Experience,
 }
 
 impl MatrixRun<'_> {
@@ -238,6 +246,11 @@ impl MatrixRun<'_> {
             },
             None => Prepared::default(),
         };
+        if let Some(event) = forecast::state(&mut self.result, at, &self.experience) {
+            // On disk before the case is run.
+            self.directory.write_result(&self.result)?;
+            self.tell(&event);
+        }
         self.tell(&Event::TrialStarted {
             variant: case.name.clone(),
             trial: number,
@@ -393,6 +406,13 @@ impl MatrixRun<'_> {
         self.result.reason = error.as_ref().map(ToString::to_string);
         self.result.finished_at = Some(clock::timestamp(SystemTime::now()));
         self.result.environment.steal_share = self.steal.sample().map(|cpu| cpu.steal_share);
+        for event in remembered::judge(&mut self.result) {
+            self.tell(&event);
+        }
+        let ledger = self.options.ledger.as_ref();
+        if let Some(warning) = ledger.and_then(|l| remembered::remember(&self.result, l)) {
+            self.warn(warning);
+        }
         self.directory.write_result(&self.result)?;
         self.tell(&Event::RunEnded { status: self.result.status });
         Ok(Finished { directory: self.directory.path().to_owned(), result: self.result, error })

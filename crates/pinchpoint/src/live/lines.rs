@@ -49,7 +49,7 @@ fn line(event: &Event, trials: u32) -> Option<String> {
         Event::TrialEnded { variant, trial } => trial_line(variant, trial, trials),
         Event::VariantSkipped { variant, reason } => format!("{variant}: skipped: {reason}"),
         Event::Prediction { variant, prediction } if prediction.held.is_none() => format!(
-            "{variant}: expected {}–{} tps ({})",
+            "{variant}: expected {}–{}/s ({})",
             significant(prediction.range_per_s[0], 2),
             significant(prediction.range_per_s[1], 2),
             prediction.basis

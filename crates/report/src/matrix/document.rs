@@ -6,6 +6,7 @@ use crate::document::{Block, Document};
 use crate::matrix::rows::{Row, cases, ratios, rows};
 use crate::matrix::table::percent;
 use crate::matrix::{before_after, surroundings};
+use crate::predictions;
 use crate::sections;
 use crate::text::{clean, count};
 
@@ -46,6 +47,10 @@ pub(crate) fn document(result: &RunResult) -> Document {
     pooler(&mut document, &rows);
     documents(&mut document, &rows);
     limits(&mut document, &rows);
+    if result.variants.iter().any(|v| v.prediction.is_some()) {
+        document.heading("What was expected of cases");
+        predictions::section(&mut document, result, "case", "requests");
+    }
     waterfalls(&mut document, &rows);
     knees(&mut document, result);
     surroundings::depends(&mut document, &rows);

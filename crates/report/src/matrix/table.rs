@@ -2,6 +2,7 @@ use pinchpoint_measure::{RunResult, RunStatus, VariantStatus, significant};
 
 use crate::matrix::before_after;
 use crate::matrix::rows::{Row, cases, ratios, rows};
+use crate::predictions;
 use crate::table::{Flow, Paint, Style};
 use crate::text::{clean, pad, shorten, width};
 
@@ -39,6 +40,13 @@ pub(crate) fn matrix_table(result: &RunResult, columns: usize, style: Style) -> 
     sheet.ratios(&rows);
     sheet.waterfalls(&rows);
     sheet.knees(result);
+    let lines = predictions::lines(result);
+    if !lines.is_empty() {
+        sheet.out.push('\n');
+    }
+    for line in lines {
+        sheet.words(&line, Paint::Plain, 2);
+    }
     sheet.out
 }
 

@@ -1,8 +1,8 @@
-use pinchpoint_measure::{Prediction, RunResult, Verdict, significant};
+use pinchpoint_measure::{RunResult, Verdict, significant};
 
-use crate::conclusions::outcome;
 use crate::document::Document;
 use crate::explain::{source, verdict_line};
+use crate::predictions;
 use crate::probes::probe_line;
 use crate::text::{clean, percent};
 
@@ -12,45 +12,13 @@ pub(super) fn analysis(document: &mut Document, result: &RunResult) {
         return;
     }
     document.heading("What limited each rung, and what was expected of it");
-    let predictions: Vec<_> = result
-        .variants
-        .iter()
-        .filter_map(|v| Some((clean(&v.name), v.prediction.as_ref()?)))
-        .map(|(name, p)| prediction_row(name, p))
-        .collect();
-    let head = ["rung", "lever", "expected rows/s", "width", "measured", "", "from rung"];
-    document.table(2, &head, predictions);
-    if result.variants.iter().any(|v| v.prediction.is_some()) {
-        document.paragraph(
-            "A range is computed from the rung that it starts from, and stated before the rung is \
-             run for the first time; it is not changed afterwards. This is what each is based on:",
-        );
-    }
-    let bases = result.variants.iter().filter_map(|variant| {
-        let prediction = variant.prediction.as_ref()?;
-        Some(format!("rung {}: {}", variant.name, prediction.basis))
-    });
-    document.list(bases.collect());
+    predictions::section(document, result, "rung", "rows");
     for variant in &result.variants {
         if let Some(verdict) = &variant.verdict {
             let whole_ms = variant.summary.as_ref().map(|s| s.latency_ms.avg);
             one(document, &clean(&variant.name), verdict, whole_ms);
         }
     }
-}
-
-fn prediction_row(name: String, prediction: &Prediction) -> Vec<String> {
-    let [lo, hi] = prediction.range_per_s;
-    let held = prediction.measured_per_s.map_or("not measured", |_| outcome(prediction));
-    vec![
-        name,
-        clean(&prediction.lever),
-        format!("{}–{}", significant(lo, 3), significant(hi, 3)),
-        format!("× {}", significant(hi / lo, 3)),
-        prediction.measured_per_s.map_or_else(|| "–".to_owned(), |x| significant(x, 3)),
-        held.to_owned(),
-        clean(&prediction.from),
-    ]
 }
 
 fn one(document: &mut Document, name: &str, verdict: &Verdict, whole_ms: Option<f64>) {
