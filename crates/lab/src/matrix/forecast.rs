@@ -42,3 +42,64 @@ fn all_but_users(factors: &Factors) -> Factors {
     factors.remove("users");
     factors
 }
+
+#[cfg(test)]
+mod tests {
+    use pinchpoint_diagnose::{hold_against, records, track};
+
+    use super::*;
+
+    const EXAMPLES: [&str; 2] = [
+        include_str!("../../../../docs/example/frameworks/result.json"),
+        include_str!("../../../../docs/example/cache/result.json"),
+    ];
+
+    /// The stored runs again: each case as if it had not been run, from those before it.
+    fn replayed(text: &str) -> RunResult {
+        let stored = RunResult::from_json(text).unwrap();
+        let mut result = stored.clone();
+        for variant in &mut result.variants {
+            variant.prediction = None;
+        }
+        for at in 0..stored.variants.len() {
+            let mut so_far = result.clone();
+            for later in &mut so_far.variants[at..] {
+                later.trials.clear();
+                later.summary = None;
+                later.status = VariantStatus::Pending;
+            }
+            state(&mut so_far, at, &Experience::default());
+            result.variants[at].prediction = so_far.variants[at].prediction.take();
+        }
+        for variant in &mut result.variants {
+            if let (Some(prediction), Some(summary)) = (&mut variant.prediction, &variant.summary) {
+                hold_against(prediction, &summary.throughput_per_s);
+            }
+        }
+        result
+    }
+
+    #[test]
+    fn stored_runs_are_predicted_from_their_own_first_cases() {
+        let all: Vec<_> = EXAMPLES.iter().flat_map(|text| records(&replayed(text))).collect();
+        let track = track(&all);
+        let all = &track.all;
+        assert!(all.predictions >= 20, "{all:?}");
+        assert!(all.coverage.unwrap() >= 0.7, "{all:?} {:?}", track.misses);
+        assert!(all.width.unwrap() <= 2.2, "{all:?}");
+    }
+
+    #[test]
+    fn the_start_is_the_case_with_the_nearest_users_and_nothing_else_changed() {
+        let result = replayed(EXAMPLES[0]);
+        let from = |name: &str| {
+            let prediction = result.variant(name).unwrap().prediction.as_ref();
+            prediction.map(|p| (p.from.as_str(), p.lever.as_str(), p.seal_holds()))
+        };
+        assert_eq!(from("axum-direct-10"), None, "nothing was measured before");
+        let expected = Some(("axum-direct-10", "concurrency", Some(true)));
+        assert_eq!(from("axum-direct-100"), expected);
+        assert_eq!(from("axum-direct-1000").unwrap().0, "axum-direct-500");
+        assert_eq!(from("axum-pgbouncer-10"), None, "another way to the database");
+    }
+}
