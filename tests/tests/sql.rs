@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use pinchpoint_measure::{ExitCode, RunResult, Trial};
+use pinchpoint_measure::{ExitCode, Phase, RunResult, Trial};
 use rustix::process::Signal;
 
 use crate::command::{Run, Running, pinchpoint};
@@ -351,4 +351,21 @@ fn an_interrupted_run_shows_what_it_has_and_leaves_nothing() {
     assert!(run.stdout.contains("number of transactions actually processed"), "{}", run.stdout);
     assert!(directory.path().join("out/result.json").is_file());
     assert_nothing_left(run.pid);
+}
+
+/// A script with a transaction of several statements and one statement outside of it: what its
+/// commits took is in the phases, which add up to the whole.
+#[test]
+fn the_phases_of_a_mixed_script_hold_its_commits() {
+    let server = Server::start(&[]);
+    server.query("CREATE TABLE t (a int)");
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = "BEGIN;\nINSERT INTO t VALUES (1);\nCOMMIT;\nSELECT 1;\n";
+    let path = script(directory.path(), "a.sql", text);
+    let (run, trial) = json(&["--dsn", &server.dsn, "-f", &path, "-t", "500", "-M", "prepared"]);
+    assert_eq!((run.code, trial.succeeded), (Some(0), 500), "{}", run.stderr);
+    assert!(trial.phases_ms.contains_key(&Phase::Commit), "{:?}", trial.phases_ms);
+    let sum = trial.phase_sum_ms(|_| true);
+    let mean = trial.latency_ms.avg;
+    assert!((0.9 * mean..=1.01 * mean).contains(&sum), "{sum} of {mean}: {:?}", trial.phases_ms);
 }
