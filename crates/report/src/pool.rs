@@ -50,8 +50,13 @@ pub(crate) fn summary(result: &RunResult, columns: usize, style: Style) -> Strin
         pad_left("rounds", 6)
     );
     let _ = writeln!(out, "{}", style.paint(Paint::Bold, &shorten(&head, columns)));
-    for (size, variant) in levels(result) {
-        let _ = writeln!(out, "{}", row(size, variant, advice, columns, style));
+    let levels = levels(result);
+    let rate = |v: &Variant| v.summary.as_ref().map_or(0.0, |s| s.throughput_per_s.median);
+    // Of the medians in this table; the advice compares what is cleared of the rounds' drift.
+    let best = levels.iter().map(|(_, v)| rate(v)).fold(1e-9, f64::max);
+    for (size, variant) in levels {
+        let share = rate(variant) / best;
+        let _ = writeln!(out, "{}", row(size, variant, share, size == advice.size, style, columns));
     }
     out.push('\n');
     let mut lines = vec![(format!("answer: {}", advice.sentence), Paint::Bold)];
@@ -86,15 +91,22 @@ pub(crate) fn summary(result: &RunResult, columns: usize, style: Style) -> Strin
     out
 }
 
-fn row(size: u64, variant: &Variant, advice: &PoolAdvice, columns: usize, style: Style) -> String {
+fn row(
+    size: u64,
+    variant: &Variant,
+    share: f64,
+    advised: bool,
+    style: Style,
+    columns: usize,
+) -> String {
     let Some(summary) = &variant.summary else {
         let reason = variant.reason.as_deref().unwrap_or("not measured");
         let text = format!("{} {}", pad_left(&size.to_string(), 6), clean(reason));
         return style.paint(Paint::Red, &shorten(&text, columns));
     };
     let rate = summary.throughput_per_s.median;
-    let share = rate / advice.best_per_s.max(1e-9) * 100.0;
-    let marker = if size == advice.size { "  ← advised" } else { "" };
+    let share = share * 100.0;
+    let marker = if advised { "  ← advised" } else { "" };
     let text = format!(
         "{} {} {} {} {}{marker}",
         pad_left(&size.to_string(), 6),
@@ -103,7 +115,7 @@ fn row(size: u64, variant: &Variant, advice: &PoolAdvice, columns: usize, style:
         pad_left(&significant(summary.latency_ms.p95, 3), 9),
         pad_left(&variant.trials.len().to_string(), 6)
     );
-    let paint = if size == advice.size { Paint::Green } else { Paint::Plain };
+    let paint = if advised { Paint::Green } else { Paint::Plain };
     style.paint(paint, &shorten(&text, columns))
 }
 
