@@ -27,7 +27,12 @@ pub enum Slow {
     DataSync = 3,
 }
 
-const KINDS: u64 = 4;
+impl Slow {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::WalSync, Self::DataRead, Self::DataWrite, Self::DataSync];
+}
+
+const KINDS: u64 = Slow::ALL.len() as u64;
 
 impl Delays {
     /// Compiles the library with `cc`; nothing is slow yet.

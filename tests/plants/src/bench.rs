@@ -1,0 +1,162 @@
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use pinchpoint_measure::{RunResult, Verdict};
+use pinchpoint_proxy::{Proxy, Shape, Upstream};
+
+use crate::companion::Companion;
+use crate::delays::{Delays, Slow};
+use crate::plant::{Plant, Scene, State, Strength};
+use crate::server::{Server, ServerOptions};
+
+/// How long each measurement takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    /// Measured seconds of a trial.
+    pub seconds: f64,
+    /// Trials.
+    pub trials: u32,
+}
+
+/// What the command said of a load.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Transactions a second.
+    pub per_s: f64,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The whole result.
+    pub result: RunResult,
+}
+
+/// A plant at one strength: with it and without it.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// How strongly it was planted.
+    pub strength: Strength,
+    /// With it.
+    pub planted: Seen,
+    /// Without it.
+    pub removed: Seen,
+}
+
+/// A server with what a plant needs, ready to be planted in.
+struct Bed {
+    server: Server,
+    delays: Option<Delays>,
+}
+
+/// Plants it at each of the strengths, and removes it. One server serves them all, so that nothing
+/// else differs; the measurement without it stands in the middle.
+pub fn run(
+    plant: &Plant,
+    strengths: &[Strength],
+    command: &Path,
+    effort: Effort,
+) -> Result<Vec<Pair>, String> {
+    let bed = Bed::new(&(plant.scene)(), command)?;
+    let mut planted = Vec::new();
+    for strength in strengths {
+        planted.push((*strength, bed.measure(&(plant.planted)(*strength), command, effort)?));
+    }
+    let removed = bed.measure(&(plant.removed)(), command, effort)?;
+    Ok(planted
+        .into_iter()
+        .map(|(strength, planted)| Pair { strength, planted, removed: removed.clone() })
+        .collect())
+}
+
+impl Bed {
+    fn new(scene: &Scene, command: &Path) -> Result<Self, String> {
+        let delays = if scene.delays { Some(Delays::new()?) } else { None };
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let mut settings: Vec<_> = scene.settings.iter().map(own).collect();
+        // What statements cost is what some verdicts are made of.
+        for setting in [
+            ("shared_preload_libraries", "pg_stat_statements"),
+            ("pg_stat_statements.track_planning", "on"),
+        ] {
+            settings.push(own(&setting));
+        }
+        let options = ServerOptions {
+            settings,
+            environment: delays.as_ref().map(Delays::environment).unwrap_or_default(),
+            cpus: Some(f64::INFINITY),
+            memory_bytes: scene.memory_bytes,
+        };
+        let server = Server::start(command.to_owned(), &options)?;
+        let mut session = server.session()?;
+        session.run("CREATE EXTENSION pg_stat_statements")?;
+        for sql in &scene.init {
+            session.run(sql)?;
+        }
+        drop(session);
+        Ok(Self { server, delays })
+    }
+
+    fn measure(&self, state: &State, command: &Path, effort: Effort) -> Result<Seen, String> {
+        let mut session = self.server.session()?;
+        for sql in &state.before {
+            session.run(sql)?;
+        }
+        session.run("CHECKPOINT")?;
+        drop(session);
+        self.slow_down(&state.slow)?;
+        let cpus = state.cpus.unwrap_or(f64::INFINITY);
+        self.server.postgres().set_cpus(cpus).map_err(|e| e.to_string())?;
+        let way = state.way.map(|way| {
+            let shape = Shape { delay: way.delay, bytes_per_s: way.bytes_per_s };
+            let upstream = Upstream::Tcp("127.0.0.1".to_owned(), self.server.postgres().port());
+            Proxy::start(upstream, shape)
+        });
+        let way = way.transpose().map_err(|e| e.to_string())?;
+        let direct = self.server.dsn();
+        let dsn = match &way {
+            Some(proxy) => direct.replace(
+                &format!(":{}/", self.server.postgres().port()),
+                &format!(":{}/", proxy.port()),
+            ),
+            None => direct.clone(),
+        };
+        let companion = Companion::start(&state.beside, &direct);
+        let seen = load(command, &dsn, state, effort);
+        drop(companion);
+        self.server.postgres().set_cpus(f64::INFINITY).map_err(|e| e.to_string())?;
+        self.slow_down(&[])?;
+        seen
+    }
+
+    fn slow_down(&self, slow: &[(Slow, Duration)]) -> Result<(), String> {
+        let Some(delays) = &self.delays else { return Ok(()) };
+        for kind in Slow::ALL {
+            let delay = slow.iter().find(|(k, _)| *k == kind).map_or(Duration::ZERO, |(_, d)| *d);
+            delays.set(kind, delay)?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs the command as anybody would, and reads what it printed.
+fn load(command: &Path, dsn: &str, state: &State, effort: Effort) -> Result<Seen, String> {
+    let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let script = directory.path().join("load.sql");
+    std::fs::write(&script, &state.script).map_err(|e| e.to_string())?;
+    let output = Command::new(command)
+        .args(["sql", "--json", "--quiet", "--dsn", dsn, "--file"])
+        .arg(&script)
+        .args(["--client", &state.clients.to_string()])
+        .args(["--time", &format!("{}ms", (effort.seconds * 1000.0).round())])
+        .args(["--trials", &effort.trials.to_string()])
+        .args(&state.arguments)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| format!("failed to run {}: {e}", command.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let result = RunResult::from_json(&text).map_err(|e| format!("{e}; it said:\n{stderr}"))?;
+    let variant = result.variants.first().ok_or("no variant")?;
+    let summary = variant.summary.as_ref().ok_or_else(|| format!("no figures: {stderr}"))?;
+    let verdict = variant.verdict.clone().ok_or_else(|| format!("no verdict: {stderr}"))?;
+    Ok(Seen { per_s: summary.throughput_per_s.median, verdict, result })
+}

@@ -1,0 +1,112 @@
+//! Plants every bottleneck of the table, and writes what the verdicts are worth.
+//!
+//! `plants [--only NAME,…] [--middle] [--seconds N] [--trials N] [--page FILE] [--json FILE]`
+
+use std::process::ExitCode;
+
+use pinchpoint_plants::{
+    Effort, PLANTS, Plant, Score, Scored, Strength, json, page, pinchpoint, run, score,
+};
+
+struct Options {
+    only: Vec<String>,
+    middle: bool,
+    effort: Effort,
+    page: Option<String>,
+    json: Option<String>,
+}
+
+#[expect(clippy::print_stderr, reason = "a program of its own, which people watch")]
+fn main() -> ExitCode {
+    match options().and_then(|options| all(&options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("plants: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options() -> Result<Options, String> {
+    let mut options = Options {
+        only: Vec::new(),
+        middle: false,
+        effort: Effort { seconds: 4.0, trials: 2 },
+        page: None,
+        json: None,
+    };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        if name == "--middle" {
+            options.middle = true;
+            continue;
+        }
+        let value = arguments.next().ok_or_else(|| format!("{name} wants a value"))?;
+        let bad = || format!("{name} {value}: not a number");
+        match name.as_str() {
+            "--only" => options.only = value.split(',').map(str::to_owned).collect(),
+            "--seconds" => options.effort.seconds = value.parse().map_err(|_| bad())?,
+            "--trials" => options.effort.trials = value.parse().map_err(|_| bad())?,
+            "--page" => options.page = Some(value),
+            "--json" => options.json = Some(value),
+            other => return Err(format!("unknown option {other}")),
+        }
+    }
+    Ok(options)
+}
+
+#[expect(clippy::print_stderr, reason = "a program of its own, which people watch")]
+fn all(options: &Options) -> Result<(), String> {
+    let command = pinchpoint()?;
+    let mut scored: Vec<Scored> = Vec::new();
+    let mut machine = String::new();
+    let wanted = |p: &&&Plant| options.only.is_empty() || options.only.iter().any(|o| o == p.name);
+    for plant in PLANTS.iter().filter(wanted) {
+        let middle = [Strength::Middle];
+        let strengths = if options.middle { &middle[..] } else { plant.strengths };
+        // One that cannot be planted must not take the others with it.
+        let pairs = match run(plant, strengths, &command, options.effort) {
+            Ok(pairs) => pairs,
+            Err(error) => {
+                eprintln!("{}: {error}", plant.name);
+                continue;
+            }
+        };
+        for pair in &pairs {
+            machine = described(pair);
+            let one = score(plant, pair);
+            eprintln!(
+                "{:<24} {:<7} {:>10.1} → {:>10.1} /s  {} ({:.2}), then {}: {}",
+                one.plant,
+                one.strength,
+                one.planted_per_s,
+                one.removed_per_s,
+                one.verdict,
+                one.confidence,
+                one.runner_up.as_deref().unwrap_or("–"),
+                one.outcome.text(),
+            );
+            scored.push(one);
+        }
+    }
+    let sum = Score::of(&scored);
+    eprintln!("{} of {} right, {} forbidden", sum.right, sum.middle, sum.forbidden);
+    let write = |path: &Option<String>, text: String| match path {
+        Some(path) => {
+            std::fs::write(path, text).map_err(|e| format!("failed to write {path}: {e}"))
+        }
+        None => Ok(()),
+    };
+    write(&options.page, page(&scored, &sum, &machine))?;
+    write(&options.json, json(&scored, &sum, &machine)?)
+}
+
+/// Where it ran, in a line.
+fn described(pair: &pinchpoint_plants::Pair) -> String {
+    let at = &pair.planted.result.environment;
+    let server = at.software.first().map_or("", |s| s.version.as_str());
+    format!(
+        "Run on {} cores ({}), {}, PostgreSQL {server}, pinchpoint {}.",
+        at.cpus, at.cpu_model, at.kernel, pair.planted.result.pinchpoint_version
+    )
+}

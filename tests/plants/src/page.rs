@@ -1,0 +1,96 @@
+use std::fmt::Write;
+
+use pinchpoint_measure::significant;
+
+use crate::score::{CONFIDENT, Outcome, Score, Scored};
+use crate::table::NOT_REPRODUCED;
+
+/// Where and how a run of the plants took place.
+const HEAD: &str = "\
+# Plants: bottlenecks made on purpose, and what the verdict says
+
+Each row is a private PostgreSQL in which a bottleneck was planted, loaded by `pinchpoint sql`, whose verdict was read
+from its `result.json`; then the plant was removed and the same load measured again. A plant counts when its removal
+gives at least 20 % more throughput: else it was no bottleneck on this machine, and there is no truth to hold a verdict
+against. *Decoys* look like a bottleneck and are none. A *forbidden* verdict names with a confidence of 0.5 or more what
+the plant was made to look like. Made by `make plants`; how each is planted stands in `tests/plants/src/table/`.
+";
+
+/// The page for people. `machine` is one line about where it ran.
+pub fn page(scored: &[Scored], score: &Score, machine: &str) -> String {
+    let mut page = format!("{HEAD}\n{machine}\n\n");
+    let _ = writeln!(
+        page,
+        "At the middle strength **{} of {}** are named first, {} come second, {} times nothing is \
+         named. Forbidden verdicts given with confidence (≥ {CONFIDENT}), at any strength: **{}**.\n",
+        score.right, score.middle, score.second, score.abstained, score.forbidden
+    );
+    page.push_str(
+        "| plant | strength | with it /s | without /s | × | verdict | confidence | second | outcome |\n\
+         |---|---|---:|---:|---:|---|---:|---|---|\n",
+    );
+    for s in scored {
+        let _ = writeln!(
+            page,
+            "| {}{} | {} | {} | {} | {} | {} | {:.2} | {} | {} |",
+            s.plant,
+            if s.decoy { " (decoy)" } else { "" },
+            s.strength,
+            significant(s.planted_per_s, 3),
+            significant(s.removed_per_s, 3),
+            significant(s.removed_per_s / s.planted_per_s, 3),
+            s.verdict,
+            s.confidence,
+            s.runner_up.as_deref().unwrap_or("–"),
+            mark(s),
+        );
+    }
+    calibration(&mut page, score);
+    planted(&mut page, scored);
+    page.push_str("\n## Not planted\n\n");
+    for (what, why) in NOT_REPRODUCED {
+        let _ = writeln!(page, "- {what}: {why}.");
+    }
+    page
+}
+
+fn mark(scored: &Scored) -> String {
+    match scored.outcome {
+        Outcome::Right => "right".to_owned(),
+        Outcome::NoBottleneck => scored.outcome.text().to_owned(),
+        other => format!("**{}**, wanted {}", other.text(), scored.wanted.join(" or ")),
+    }
+}
+
+fn calibration(page: &mut String, score: &Score) {
+    page.push_str(
+        "\n## Confidence\n\nOf the verdicts on plants that count, at all strengths:\n\n\
+         | confidence | verdicts | right |\n|---|---:|---:|\n",
+    );
+    for (from, to, all, right) in &score.calibration {
+        let share = if *all == 0 { "–".to_owned() } else { format!("{right} of {all}") };
+        let _ = writeln!(page, "| {from} to {to} | {all} | {share} |");
+    }
+}
+
+fn planted(page: &mut String, scored: &[Scored]) {
+    page.push_str("\n## How each was planted, and what spoke for the verdict\n\n");
+    let mut last = "";
+    for s in scored {
+        if s.plant != last {
+            let _ = writeln!(page, "- **{}**: {}.", s.plant, s.how);
+            last = &s.plant;
+        }
+        if s.strength == "middle" {
+            for line in &s.evidence {
+                let _ = writeln!(page, "  - {}", line.replace(['\n', '|'], " "));
+            }
+        }
+    }
+}
+
+/// The run for programs.
+pub fn json(scored: &[Scored], score: &Score, machine: &str) -> Result<String, String> {
+    let value = serde_json::json!({ "machine": machine, "score": score, "plants": scored });
+    serde_json::to_string_pretty(&value).map_err(|e| e.to_string())
+}

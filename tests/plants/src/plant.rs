@@ -1,0 +1,125 @@
+use std::time::Duration;
+
+use crate::delays::Slow;
+
+/// A bottleneck that is planted on purpose.
+pub struct Plant {
+    /// `fsync-delay`.
+    pub name: &'static str,
+    /// How it is planted, for people.
+    pub how: &'static str,
+    /// What the verdict must name first: one of these.
+    pub wanted: &'static [&'static str],
+    /// What it must not name with confidence.
+    pub forbidden: &'static [&'static str],
+    /// Whether it is a bottleneck, whose removal must pay, or only looks like one.
+    pub kind: Kind,
+    /// Strengths at which it is planted; the middle one is scored.
+    pub strengths: &'static [Strength],
+    /// The server that it is planted in.
+    pub scene: fn() -> Scene,
+    /// With it.
+    pub planted: fn(Strength) -> State,
+    /// Without it.
+    pub removed: fn() -> State,
+}
+
+/// What a plant is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A bottleneck: without it there is at least a fifth more throughput.
+    Bottleneck,
+    /// Looks like one and is none: what is forbidden counts, and what is wanted if it says something.
+    Decoy,
+}
+
+/// How strongly something is planted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Strength {
+    /// About a fifth of the cycle.
+    Weak,
+    /// About half of it.
+    Middle,
+    /// Nine tenths.
+    Strong,
+}
+
+impl Strength {
+    /// `weak`, `middle`, `strong`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Weak => "weak",
+            Self::Middle => "middle",
+            Self::Strong => "strong",
+        }
+    }
+
+    /// One of three values.
+    pub const fn of<T: Copy>(self, [weak, middle, strong]: [T; 3]) -> T {
+        match self {
+            Self::Weak => weak,
+            Self::Middle => middle,
+            Self::Strong => strong,
+        }
+    }
+}
+
+/// All three.
+pub(crate) const ALL: &[Strength] = &[Strength::Weak, Strength::Middle, Strength::Strong];
+/// Where strength has no meaning, or costs more time than it tells.
+pub(crate) const MIDDLE: &[Strength] = &[Strength::Middle];
+
+/// A server.
+#[derive(Debug, Clone, Default)]
+pub struct Scene {
+    /// Settings beyond the defaults.
+    pub settings: Vec<(&'static str, &'static str)>,
+    /// Whether system calls will be slowed down.
+    pub delays: bool,
+    /// What is run on it first.
+    pub init: Vec<&'static str>,
+    /// Memory in bytes.
+    pub memory_bytes: Option<u64>,
+}
+
+/// What is done on the server, and how the load runs.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// The load's script.
+    pub script: String,
+    /// Its clients.
+    pub clients: u32,
+    /// Other arguments of `pinchpoint sql`.
+    pub arguments: Vec<&'static str>,
+    /// System calls that take longer.
+    pub slow: Vec<(Slow, Duration)>,
+    /// CPUs of the server; all when absent.
+    pub cpus: Option<f64>,
+    /// A slower way to the server.
+    pub way: Option<Way>,
+    /// Statements run on the server before the load.
+    pub before: Vec<&'static str>,
+    /// What happens beside the load.
+    pub beside: Beside,
+}
+
+/// A way to the server through a proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    /// Delay in each direction.
+    pub delay: Duration,
+    /// Bytes a second.
+    pub bytes_per_s: Option<u64>,
+}
+
+/// What happens beside a load.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Beside {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A session that runs these statements over and over, with a pause after each.
+    Session(Vec<(&'static str, Duration)>),
+    /// Threads that do nothing but use a CPU.
+    Spin(usize),
+}

@@ -1,0 +1,224 @@
+use serde::Serialize;
+
+use crate::bench::Pair;
+use crate::plant::{Kind, Plant, Strength};
+
+/// By so much throughput must rise without a plant for it to have been the bottleneck.
+const PAYS: f64 = 1.2;
+/// From here on a verdict is given with confidence.
+pub(crate) const CONFIDENT: f64 = 0.5;
+/// Verdicts that name no cause.
+const NO_CAUSE: [&str; 4] = ["balanced", "users", "none", "inconclusive"];
+
+/// What the verdict on a plant is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The cause is named first.
+    Right,
+    /// It comes second.
+    RunnerUp,
+    /// No cause is named.
+    Abstained,
+    /// Another one is named.
+    Wrong,
+    /// A cause that the plant was made to look like is named with confidence.
+    Forbidden,
+    /// Removing the plant does not pay here, so there is no truth to hold the verdict against.
+    NoBottleneck,
+}
+
+impl Outcome {
+    /// For people.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Right => "right",
+            Self::RunnerUp => "second",
+            Self::Abstained => "abstained",
+            Self::Wrong => "wrong",
+            Self::Forbidden => "forbidden",
+            Self::NoBottleneck => "no bottleneck here",
+        }
+    }
+}
+
+/// A plant at one strength, and what came of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Scored {
+    /// The plant.
+    pub plant: String,
+    /// `weak`, `middle`, `strong`.
+    pub strength: String,
+    /// Whether it is a decoy.
+    pub decoy: bool,
+    /// How it was planted.
+    pub how: String,
+    /// What should be named.
+    pub wanted: Vec<String>,
+    /// Transactions a second with it.
+    pub planted_per_s: f64,
+    /// The same without it.
+    pub removed_per_s: f64,
+    /// What was named.
+    pub verdict: String,
+    /// With which confidence.
+    pub confidence: f64,
+    /// What came second.
+    pub runner_up: Option<String>,
+    /// What it is worth.
+    pub outcome: Outcome,
+    /// What spoke for the verdict.
+    pub evidence: Vec<String>,
+    /// What spoke against it.
+    pub against: Vec<String>,
+}
+
+/// Holds a verdict against what was planted.
+pub fn score(plant: &Plant, pair: &Pair) -> Scored {
+    let verdict = &pair.planted.verdict;
+    let runner_up = verdict.runner_up.as_ref().map(|s| s.bottleneck.clone());
+    let texts = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+    Scored {
+        plant: plant.name.to_owned(),
+        strength: pair.strength.name().to_owned(),
+        decoy: plant.kind == Kind::Decoy,
+        how: plant.how.to_owned(),
+        wanted: texts(plant.wanted),
+        planted_per_s: pair.planted.per_s,
+        removed_per_s: pair.removed.per_s,
+        outcome: outcome(
+            plant,
+            &verdict.bottleneck,
+            verdict.confidence,
+            runner_up.as_deref(),
+            pair.removed.per_s / pair.planted.per_s,
+        ),
+        verdict: verdict.bottleneck.clone(),
+        confidence: verdict.confidence,
+        runner_up,
+        evidence: verdict.evidence.clone(),
+        against: verdict.against.clone(),
+    }
+}
+
+fn outcome(
+    plant: &Plant,
+    verdict: &str,
+    confidence: f64,
+    runner_up: Option<&str>,
+    gain: f64,
+) -> Outcome {
+    let decoy = plant.kind == Kind::Decoy;
+    if plant.forbidden.contains(&verdict) && confidence >= CONFIDENT {
+        return Outcome::Forbidden;
+    }
+    if !decoy && (gain.is_nan() || gain < PAYS) {
+        return Outcome::NoBottleneck;
+    }
+    if plant.wanted.contains(&verdict) {
+        return Outcome::Right;
+    }
+    if decoy && plant.wanted.is_empty() {
+        // Whatever else limits it is not said: only that it is none of the forbidden.
+        return Outcome::Right;
+    }
+    if runner_up.is_some_and(|name| plant.wanted.contains(&name)) {
+        return Outcome::RunnerUp;
+    }
+    if NO_CAUSE.contains(&verdict) { Outcome::Abstained } else { Outcome::Wrong }
+}
+
+/// All plants together.
+#[derive(Debug, Clone, Serialize)]
+pub struct Score {
+    /// Plants at the middle strength that count, decoys included.
+    pub middle: u64,
+    /// Of these, the ones named first.
+    pub right: u64,
+    /// … and second.
+    pub second: u64,
+    /// … and not named, but nothing else either.
+    pub abstained: u64,
+    /// Forbidden verdicts given with confidence, at any strength.
+    pub forbidden: u64,
+    /// Confidence by bins: its lower and upper end, verdicts, right ones.
+    pub calibration: Vec<(f64, f64, u64, u64)>,
+}
+
+impl Score {
+    /// Sums up.
+    pub fn of(scored: &[Scored]) -> Self {
+        let middle = || {
+            scored.iter().filter(|s| {
+                s.strength == Strength::Middle.name() && s.outcome != Outcome::NoBottleneck
+            })
+        };
+        let count = |outcome| middle().filter(|s| s.outcome == outcome).count() as u64;
+        let edges = [0.0, 0.5, 0.7, 0.85, 1.01];
+        let bins = edges.windows(2).map(|edge| {
+            let within = |s: &&Scored| {
+                let named = s.outcome != Outcome::NoBottleneck && !s.wanted.is_empty();
+                named && (edge[0]..edge[1]).contains(&s.confidence)
+            };
+            let all = scored.iter().filter(within).count() as u64;
+            let right = scored.iter().filter(within).filter(|s| s.outcome == Outcome::Right);
+            (edge[0], edge[1].min(1.0), all, right.count() as u64)
+        });
+        Self {
+            middle: middle().count() as u64,
+            right: count(Outcome::Right),
+            second: count(Outcome::RunnerUp),
+            abstained: count(Outcome::Abstained),
+            forbidden: scored.iter().filter(|s| s.outcome == Outcome::Forbidden).count() as u64,
+            calibration: bins.collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::PLANTS;
+
+    fn plant(name: &str) -> &'static Plant {
+        PLANTS.iter().find(|p| p.name == name).expect("it is in the table")
+    }
+
+    #[test]
+    fn an_outcome_follows_from_the_verdict_and_what_removal_gave() {
+        let fsync = plant("fsync-delay");
+        for (verdict, confidence, second, gain, expected) in [
+            ("wal-flush", 0.9, None, 3.0, Outcome::Right),
+            ("wal-flush", 0.9, None, 1.1, Outcome::NoBottleneck),
+            ("server-wait", 0.6, Some("wal-flush"), 3.0, Outcome::RunnerUp),
+            ("balanced", 0.5, None, 3.0, Outcome::Abstained),
+            ("network", 0.9, None, 3.0, Outcome::Wrong),
+            ("lw-lock", 0.6, Some("wal-flush"), 3.0, Outcome::Forbidden),
+            ("lw-lock", 0.4, Some("wal-flush"), 3.0, Outcome::RunnerUp),
+            ("lw-lock", 0.6, None, 1.0, Outcome::Forbidden),
+            ("wal-flush", 0.9, None, f64::NAN, Outcome::NoBottleneck),
+        ] {
+            assert_eq!(outcome(fsync, verdict, confidence, second, gain), expected, "{verdict}");
+        }
+        let decoy = plant("fsync-decoy");
+        assert_eq!(outcome(decoy, "server-cpu", 0.9, None, 1.0), Outcome::Right);
+        assert_eq!(outcome(decoy, "wal-flush", 0.9, None, 1.0), Outcome::Forbidden);
+    }
+
+    #[test]
+    fn the_table_is_sound() {
+        let mut names = std::collections::BTreeSet::new();
+        for plant in PLANTS {
+            assert!(names.insert(plant.name), "{} is there twice", plant.name);
+            assert!(plant.strengths.contains(&Strength::Middle), "{}", plant.name);
+            assert!(!plant.forbidden.is_empty(), "{} has no neighbour", plant.name);
+            assert!(plant.wanted.iter().all(|w| !plant.forbidden.contains(w)), "{}", plant.name);
+            assert!(plant.kind == Kind::Decoy || !plant.wanted.is_empty(), "{}", plant.name);
+            for strength in plant.strengths {
+                let state = (plant.planted)(*strength);
+                assert!(state.clients > 0 && !state.script.is_empty(), "{}", plant.name);
+                assert!(state.slow.is_empty() || (plant.scene)().delays, "{}", plant.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What is planted. To add something, write it into the file of its kind and list it here.
+
+mod disk;
+mod load;
+mod locks;
+mod network;
+mod processor;
+mod quiet;
+mod statements;
+
+use crate::plant::{Plant, State};
+
+/// Every plant, in the order of the page.
+pub const PLANTS: &[&Plant] = &[
+    &processor::CPU_QUOTA,
+    &processor::CPU_FOR_REAL,
+    &processor::BACKENDS,
+    &disk::FSYNC_DELAY,
+    &disk::FSYNC_DECOY,
+    &disk::SLOW_READS,
+    &disk::CHECKPOINTS,
+    &network::ROUND_TRIPS,
+    &network::BANDWIDTH,
+    &load::TINY_POOL,
+    &load::POOL_HELD,
+    &load::CONNECT,
+    &load::CLIENT_CPU,
+    &locks::HOT_ROW,
+    &locks::HOT_ROW_FLUSH,
+    &locks::IDLE_BLOCKER,
+    &locks::TABLE_LOCK,
+    &statements::BLOAT,
+    &statements::NO_INDEX,
+    &statements::N_PLUS_ONE,
+    &statements::UNPREPARED,
+    &statements::TEMP_FILES,
+    &quiet::NEIGHBOUR,
+    &quiet::NOTHING,
+];
+
+/// What is in the research's list and not planted here, and why.
+pub const NOT_REPRODUCED: &[(&str, &str)] = &[
+    ("slow reader", "the load reads as fast as it can; a reader that does not is no load of ours"),
+    ("memory, swap", "no swap here, so a limit kills a backend instead of making it slow"),
+    ("right-most leaf, many partitions", "two cores show no contention of LWLocks"),
+    ("vacuum storm", "on two cores and a small table its workers end before they are seen"),
+];
+
+/// A load of so many clients by a script, and nothing else.
+fn load(clients: u32, script: &str) -> State {
+    State { script: script.to_owned(), clients, ..State::default() }
+}
+
+/// The same with other arguments of the command.
+fn load_with(clients: u32, script: &str, arguments: &[&'static str]) -> State {
+    State { arguments: arguments.to_vec(), ..load(clients, script) }
+}
+
+/// A table `t` of 10,000 small rows with a key.
+const TABLE: &str = "CREATE TABLE t AS SELECT i AS id, i % 97 AS n, repeat('x', 50) AS x \
+                     FROM generate_series(1, 10000) i";
+const KEY: &str = "ALTER TABLE t ADD PRIMARY KEY (id)";
+const ANALYZE: &str = "VACUUM ANALYZE";
