@@ -3,8 +3,9 @@
 DEMO_DURATION ?= 3s
 DEMO_TRIALS   ?= 3
 BENCH_FLAGS   ?=
+PLANTS_FLAGS  ?=
 
-.PHONY: help demo test bench build
+.PHONY: help demo test bench plants build
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -27,6 +28,11 @@ bench: ## the comparisons of BENCHMARKS.md, in one run (BENCH_FLAGS, such as "--
 	@scripts/install-deps.sh bench
 	cargo build --release --locked -p pinchpoint -p pinchpoint-app-axum -p pinchpoint-bench
 	python3 bench/run.py $(BENCH_FLAGS)
+
+plants: ## plant every bottleneck on a real stack, and score the verdicts: docs/plants.md (PLANTS_FLAGS, such as "--only hot-row")
+	@scripts/install-deps.sh test
+	cargo build --release --locked -p pinchpoint -p pinchpoint-plants
+	target/release/plants --page docs/plants.md --json docs/plants.json $(PLANTS_FLAGS)
 
 build: ## the command alone: target/release/pinchpoint
 	cargo build --release --locked -p pinchpoint -p pinchpoint-app-axum -p pinchpoint-app-actix

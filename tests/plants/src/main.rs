@@ -1,11 +1,12 @@
 //! Plants every bottleneck of the table, and writes what the verdicts are worth.
 //!
-//! `plants [--only NAME,…] [--middle] [--seconds N] [--trials N] [--page FILE] [--json FILE]`
+//! `plants [--only NAME,…] [--middle] [--seconds N] [--trials N] [--page FILE] [--json FILE] [--results DIR]`
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use pinchpoint_plants::{
-    Effort, PLANTS, Plant, Score, Scored, Strength, json, page, pinchpoint, run, score,
+    Effort, PLANTS, Pair, Plant, Score, Scored, Strength, json, page, pinchpoint, run, score,
 };
 
 struct Options {
@@ -14,6 +15,8 @@ struct Options {
     effort: Effort,
     page: Option<String>,
     json: Option<String>,
+    /// Where each `result.json` is kept.
+    results: Option<PathBuf>,
 }
 
 #[expect(clippy::print_stderr, reason = "a program of its own, which people watch")]
@@ -34,6 +37,7 @@ fn options() -> Result<Options, String> {
         effort: Effort { seconds: 4.0, trials: 2 },
         page: None,
         json: None,
+        results: None,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
@@ -49,6 +53,7 @@ fn options() -> Result<Options, String> {
             "--trials" => options.effort.trials = value.parse().map_err(|_| bad())?,
             "--page" => options.page = Some(value),
             "--json" => options.json = Some(value),
+            "--results" => options.results = Some(value.into()),
             other => return Err(format!("unknown option {other}")),
         }
     }
@@ -75,6 +80,9 @@ fn all(options: &Options) -> Result<(), String> {
         for pair in &pairs {
             machine = described(pair);
             let one = score(plant, pair);
+            if let Some(directory) = &options.results {
+                keep(directory, plant.name, pair)?;
+            }
             eprintln!(
                 "{:<24} {:<7} {:>10.1} → {:>10.1} /s  {} ({:.2}), then {}: {}",
                 one.plant,
@@ -101,8 +109,19 @@ fn all(options: &Options) -> Result<(), String> {
     write(&options.json, json(&scored, &sum, &machine)?)
 }
 
+/// Keeps the results of a pair.
+fn keep(directory: &Path, plant: &str, pair: &Pair) -> Result<(), String> {
+    std::fs::create_dir_all(directory).map_err(|e| e.to_string())?;
+    for (which, seen) in [("with", &pair.planted), ("without", &pair.removed)] {
+        let path = directory.join(format!("{plant}-{}-{which}.json", pair.strength.name()));
+        let text = seen.result.to_json().map_err(|e| e.to_string())?;
+        std::fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
+    }
+    Ok(())
+}
+
 /// Where it ran, in a line.
-fn described(pair: &pinchpoint_plants::Pair) -> String {
+fn described(pair: &Pair) -> String {
     let at = &pair.planted.result.environment;
     let server = at.software.first().map_or("", |s| s.version.as_str());
     format!(
