@@ -84,6 +84,10 @@ fn exact(reading: &Reading) -> Option<Check> {
     let samples = seen.samples()?;
     let seconds = seen.observation.seconds;
     let exact = sound(seen.counter(Counter::ActiveMs)? / 1000.0 / seconds);
+    if exact <= 0.0 {
+        // A session whose statements touch no table hands nothing in: it has nothing else to tell.
+        return None;
+    }
     let short = seconds < LONG_S * reading.trials as f64;
     let each_s = seconds / reading.trials as f64;
     let waits = samples.waits.iter().filter_map(|w| w.error).map(|e| e * e).sum::<f64>().sqrt();

@@ -208,7 +208,11 @@ fn own_cpu(
     cores: f64,
 ) -> (Option<f64>, Option<f64>) {
     let Some(seen) = seen else { return (None, cpu) };
-    let starved = seen.starved_ms().map(|ms| sound(ms / service_ms).min(1.0));
+    // A server that its own limit holds back is ready to run meanwhile, and nobody else's doing.
+    let free = seen.held_back("postgres") < HARDLY_STARVED;
+    let server = seen.starved_ms().filter(|_| free).map(|ms| sound(ms / service_ms).min(1.0));
+    let ours = seen.own_starved(cores);
+    let starved = [server, ours].into_iter().flatten().reduce(f64::max);
     let foreign =
         seen.foreign_share(cores).filter(|_| starved.is_some_and(|s| s <= HARDLY_STARVED));
     (starved, cpu.map(|all| (all - foreign.unwrap_or(0.0)).clamp(0.0, 1.0)))

@@ -165,6 +165,12 @@ impl Seen {
         Some(self.each_ms(delay_s))
     }
 
+    /// Share of the machine's time in which threads of ours were ready and had no CPU.
+    pub(crate) fn own_starved(&self, cores: f64) -> Option<f64> {
+        let delay_s = self.observation.host?.own_delay_s?;
+        Some(sound(delay_s / (self.observation.seconds * cores)).min(1.0))
+    }
+
     /// Share of the machine's CPU that processes outside the run took.
     pub(crate) fn foreign_share(&self, cores: f64) -> Option<f64> {
         let foreign_s = self.observation.host?.foreign_cpu_s?;

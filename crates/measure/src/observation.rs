@@ -125,6 +125,9 @@ pub struct HostFigures {
     pub steal_share: Option<f64>,
     /// CPU seconds of processes that do not belong to the run, where they can be told apart.
     pub foreign_cpu_s: Option<f64>,
+    /// Seconds that threads of ours, the load's among them, were ready to run and had no CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_delay_s: Option<f64>,
     /// Share of time in which some task waited for a CPU (pressure stall information).
     pub cpu_pressure: Option<f64>,
     /// The same for I/O.

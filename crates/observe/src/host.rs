@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use pinchpoint_measure::HostFigures;
@@ -6,10 +7,11 @@ use crate::cpu::Times;
 use crate::disk::{Disk, DiskUse};
 use crate::paging::Paging;
 use crate::pressure::Pressure;
+use crate::scheduling::{delay_since, run_delays};
 use crate::tree::own_cpu;
 
 /// The machine at one instant: what it has counted since it started.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Host {
     at: Instant,
     cpu: Option<Times>,
@@ -17,6 +19,8 @@ pub(crate) struct Host {
     paging: Option<Paging>,
     disk: Option<DiskUse>,
     own_cpu: Option<Duration>,
+    /// Time that threads of ours have waited for a CPU.
+    own_delays: BTreeMap<u32, Duration>,
 }
 
 impl Host {
@@ -29,6 +33,7 @@ impl Host {
             paging: Paging::read(),
             disk: disk.and_then(Disk::read),
             own_cpu: own_cpu(),
+            own_delays: run_delays([std::process::id()]),
         }
     }
 
@@ -57,6 +62,8 @@ impl Host {
             cpu_share: cpu.map(|cpu| cpu.busy_percent / 100.0),
             steal_share: cpu.map(|cpu| cpu.steal_share),
             foreign_cpu_s: foreign,
+            own_delay_s: (!self.own_delays.is_empty())
+                .then(|| delay_since(&earlier.own_delays, &self.own_delays).as_secs_f64()),
             cpu_pressure: share(self.pressure.cpu, earlier.pressure.cpu),
             io_pressure: share(self.pressure.io, earlier.pressure.io),
             memory_pressure: share(self.pressure.memory, earlier.pressure.memory),
@@ -88,6 +95,7 @@ mod tests {
                 flushes: Some((seconds * 10, seconds * 30)),
             }),
             own_cpu: None,
+            own_delays: BTreeMap::from([(1, after / 4)]),
         }
     }
 
@@ -97,6 +105,7 @@ mod tests {
         let (before, after) = (host(Duration::ZERO, base), host(Duration::from_secs(4), base));
         let figures = after.since(&before, None);
         let expected = HostFigures {
+            own_delay_s: Some(1.0),
             cpu_pressure: Some(0.5),
             io_pressure: Some(0.0),
             swapped_pages: Some(8.0),

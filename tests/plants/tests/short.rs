@@ -17,7 +17,6 @@ fn outcome(name: &str) -> Outcome {
         let pairs = run(plant, &[Strength::Strong], &command, effort)
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         let scored = score(plant, &pairs[0]);
-        let outcome = scored.outcome;
         let inconclusive = scored.verdict == "inconclusive";
         last = Some(scored);
         if !inconclusive {

@@ -192,6 +192,7 @@ fn host(seen: &[&Observation]) -> Option<HostFigures> {
         cpu_share: mean(|h| h.cpu_share),
         steal_share: mean(|h| h.steal_share),
         foreign_cpu_s: sum(|h| h.foreign_cpu_s),
+        own_delay_s: sum(|h| h.own_delay_s),
         cpu_pressure: mean(|h| h.cpu_pressure),
         io_pressure: mean(|h| h.io_pressure),
         memory_pressure: mean(|h| h.memory_pressure),

@@ -5,7 +5,7 @@ use crate::plant::{ALL, Kind, MIDDLE, Plant, Scene, Strength};
 use super::{ANALYZE, KEY, TABLE, load_with};
 
 /// A statement that waits on the server for 2 ms and uses no CPU.
-const WAIT: &str = "SELECT pg_sleep(0.002);\n";
+const WAIT: &str = "SELECT pg_sleep(0.002) FROM t WHERE id = 1;\n";
 const READ: &str = "\\set id random(1, 10000)\nSELECT x FROM t WHERE id = :id;\n";
 const HELD: &str = "\\set id random(1, 10000)\nBEGIN;\nSELECT x FROM t WHERE id = :id;\n\
     \\sleep 20 ms\nSELECT n FROM t WHERE id = :id;\nEND;\n";
@@ -23,7 +23,7 @@ pub(super) const TINY_POOL: Plant = Plant {
     forbidden: &["server-cpu", "wal-flush", "idle-in-transaction"],
     kind: Kind::Bottleneck,
     strengths: ALL,
-    scene: Scene::default,
+    scene,
     planted: |strength: Strength| {
         load_with(50, WAIT, &["--jobs", "1", "--pool", strength.of(["30", "10", "2"])])
     },

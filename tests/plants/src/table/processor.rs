@@ -3,10 +3,14 @@ use crate::plant::{ALL, Kind, MIDDLE, Plant, Scene, State, Strength};
 use super::{ANALYZE, KEY, TABLE, load, load_with};
 
 /// A statement that computes for about a tenth of a millisecond.
-const COMPUTE: &str = "SELECT sum(i) FROM generate_series(1, 400) i;\n";
+const COMPUTE: &str = "SELECT sum(n) FROM t WHERE id <= 400;\n";
 /// The same for some milliseconds.
-const COMPUTE_LONG: &str = "SELECT sum(i * i % 7) FROM generate_series(1, 20000) i;\n";
+const COMPUTE_LONG: &str = "SELECT sum(id * n % 7) FROM t WHERE id <= 9000;\n";
 const READ: &str = "\\set id random(1, 10000)\nSELECT x FROM t WHERE id = :id;\n";
+
+fn scene() -> Scene {
+    Scene { init: vec![TABLE, KEY, ANALYZE], ..Scene::default() }
+}
 
 pub(super) const CPU_QUOTA: Plant = Plant {
     name: "cpu-quota",
@@ -15,7 +19,7 @@ pub(super) const CPU_QUOTA: Plant = Plant {
     forbidden: &["lw-lock", "row-lock", "wal-flush"],
     kind: Kind::Bottleneck,
     strengths: ALL,
-    scene: Scene::default,
+    scene,
     planted: |strength: Strength| State {
         cpus: Some(strength.of([1.0, 0.4, 0.15])),
         ..load_with(8, COMPUTE, &["-M", "prepared"])
@@ -30,7 +34,7 @@ pub(super) const CPU_FOR_REAL: Plant = Plant {
     forbidden: &["cpu-throttling", "lw-lock", "row-lock"],
     kind: Kind::Bottleneck,
     strengths: MIDDLE,
-    scene: Scene::default,
+    scene,
     planted: |_| load_with(8, COMPUTE_LONG, &["-M", "prepared"]),
     removed: || load_with(8, COMPUTE, &["-M", "prepared"]),
 };
