@@ -13,6 +13,7 @@ mod exposition;
 mod filesystem;
 mod fsync;
 mod host;
+mod limits;
 mod link;
 mod looks;
 mod machine;

@@ -9,6 +9,7 @@ use crate::blockers::Blockers;
 use crate::counters::{self, Reading};
 use crate::disk::Disk;
 use crate::host::Host;
+use crate::limits::limits_of;
 use crate::link::Link;
 use crate::looks::Looks;
 use crate::missing::Gaps;
@@ -104,7 +105,8 @@ impl Watcher {
             return;
         };
         let groups = groups_of(link.facts.process);
-        let found = Watched::new("postgres", parent(link.facts.process), &groups, None, None);
+        let (cpus, memory) = limits_of(&groups);
+        let found = Watched::new("postgres", parent(link.facts.process), &groups, cpus, memory);
         self.spec.processes.extend(found);
     }
 

@@ -114,6 +114,14 @@ fn connections() -> Vec<Case> {
     distant.change = |_, observation, _| observation.round_trip_ms = Some(5.0);
     let mut near = distant.clone();
     near.change = |_, _, _| ();
+    let mut wide = near.clone();
+    wide.change = |_, observation, _| {
+        observation.statements = vec![StatementFigures {
+            calls: 100.0,
+            calls_per_op: Some(1.0),
+            ..StatementFigures::default()
+        }];
+    };
     let one = Plant { users: 1, cpu: 0.2, ..Plant::quiet() };
     vec![
         ("a connection each time", fresh, "connection-setup"),
@@ -122,6 +130,7 @@ fn connections() -> Vec<Case> {
         ("pool held", held, "idle-in-transaction"),
         ("network", distant, "serial-round-trips"),
         ("no network", near, "users"),
+        ("wide rows that fit into buffers", wide, "network"),
         ("one at a time", one, "serial-round-trips"),
     ]
 }

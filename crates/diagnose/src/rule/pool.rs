@@ -16,7 +16,8 @@ pub(crate) const RULE: Rule = Rule {
     bottleneck: "pool-wait",
     cause: "pool",
     examine,
-    shows_as: &[],
+    // What a connection is held for is no limit of its own unless it is fought for.
+    shows_as: &["server-wait"],
     page: Page {
         signature: "Waiting for a pooled connection takes at least 30 % of an operation's time, or \
                     all connections that an application's pools allow are open; and nobody is short \

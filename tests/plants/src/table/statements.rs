@@ -49,7 +49,7 @@ pub(super) const NO_INDEX: Plant = Plant {
     scene: || Scene {
         init: vec![
             "CREATE TABLE few AS SELECT i AS id, repeat('x', 50) AS x FROM generate_series(1, 1000) i",
-            "CREATE TABLE some AS SELECT i AS id, repeat('x', 50) AS x FROM generate_series(1, 10000) i",
+            "CREATE TABLE several AS SELECT i AS id, repeat('x', 50) AS x FROM generate_series(1, 10000) i",
             "CREATE TABLE lots AS SELECT i AS id, repeat('x', 50) AS x FROM generate_series(1, 50000) i",
             "CREATE TABLE indexed AS SELECT * FROM lots",
             "CREATE INDEX ON indexed (id)",
@@ -58,7 +58,7 @@ pub(super) const NO_INDEX: Plant = Plant {
         ..Scene::default()
     },
     planted: |strength: Strength| {
-        let table = strength.of(["few", "some", "lots"]);
+        let table = strength.of(["few", "several", "lots"]);
         let script = format!("\\set id random(1, 1000)\nSELECT x FROM {table} WHERE id = :id;\n");
         load_with(4, &script, &["-M", "prepared"])
     },
