@@ -61,7 +61,7 @@ fn unseen(reading: &Reading) -> Vec<Check> {
 }
 
 /// Gates of the trials: one that must hold and failed in most of them voids the verdict.
-fn gates(reading: &Reading) -> Option<Check> {
+pub(crate) fn gates(reading: &Reading) -> Option<Check> {
     if reading.failed_gates.is_empty() {
         return None;
     }

@@ -2,7 +2,7 @@ use pinchpoint_measure::{Elimination, Suspect, Variant, Verdict, significant};
 
 use crate::Machine;
 use crate::budget::Budget;
-use crate::check::{Check, checks};
+use crate::check::{Check, checks, gates};
 use crate::confidence::{WORTH_IT, confidence, missing};
 use crate::reading::{Reading, sound};
 use crate::rule::{Candidate, Clue, Finding, RULES, Rule};
@@ -34,8 +34,11 @@ pub fn verdict(variant: &Variant, machine: &Machine) -> Option<Verdict> {
     });
 
     let mut verdict = match (void, candidates.as_slice()) {
+        // A target that was met was met, whoever else was busy.
+        _ if target_met(&reading) && !matches!(gates(&reading), Some(Check::Void(_))) => {
+            nothing_limits(&reading)
+        }
         (Some(why), _) => inconclusive(why),
-        (None, _) if target_met(&reading) => nothing_limits(&reading),
         (None, [winner, others @ ..]) => named(winner, others, &reading, &checks),
         (None, []) => nothing_stands_out(&reading),
     };

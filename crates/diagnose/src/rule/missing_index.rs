@@ -57,6 +57,9 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
         seen.server_cpus().map_or(0.0, |cpus| reading.share_of(cpus * 1000.0 / reading.ops_per_s()))
     };
     let busy = share >= LARGE_SHARE || reading.no_cpu_left();
+    if most(seen).is_some_and(|(statement, part)| part >= MOSTLY && wants_all(&statement.query)) {
+        return Finding::cleared(format!("{text}, and all of them are wanted"));
+    }
     if each < ROWS || each < FOR_ONE * wanted || !busy {
         return Finding::cleared(if each >= 1.0 { text } else { String::new() });
     }
@@ -81,6 +84,14 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
     let kept = wanted / each;
     let gain = reading.gain(share * reading.service_ms * (1.0 - kept), 0.9);
     Finding::suspect(text, Candidate { share, gain, evidence, against, ..Candidate::default() })
+}
+
+/// Whether a statement reads its tables whole by what it says: no condition that an index could
+/// answer.
+fn wants_all(query: &str) -> bool {
+    let query = query.to_ascii_lowercase();
+    let begins = query.trim_start().starts_with("select");
+    begins && !["where", "join", "limit"].iter().any(|word| query.contains(word))
 }
 
 /// Rows that an operation returns or changes, as far as statements or counters tell.

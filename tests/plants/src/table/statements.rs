@@ -1,6 +1,7 @@
 use std::fmt::Write;
+use std::time::Duration;
 
-use crate::plant::{ALL, Kind, MIDDLE, Plant, Scene, State, Strength};
+use crate::plant::{ALL, Beside, Kind, MIDDLE, Plant, Scene, State, Strength};
 
 use super::{ANALYZE, KEY, TABLE, load, load_with};
 
@@ -12,7 +13,8 @@ fn scene() -> Scene {
 
 pub(super) const BLOAT: Plant = Plant {
     name: "vacuum-off",
-    how: "autovacuum off; a table of 100 rows that has 200 dead ones for each, and gains more",
+    how: "autovacuum off, and another application's old transaction keeps dead rows: a table of 100 \
+          rows with 200 dead ones for each, and more with every update",
     wanted: &["bloat"],
     forbidden: &["checkpoints", "wal-flush", "row-lock"],
     kind: Kind::Bottleneck,
@@ -26,7 +28,13 @@ pub(super) const BLOAT: Plant = Plant {
         ],
         ..Scene::default()
     },
-    planted: |_| load(2, "\\set id random(1, 100)\nUPDATE queue SET n = n + 1 WHERE id = :id;\n"),
+    planted: |_| State {
+        beside: Beside::Session(vec![
+            ("BEGIN ISOLATION LEVEL REPEATABLE READ", Duration::ZERO),
+            ("SELECT count(*) FROM queue", Duration::from_secs(600)),
+        ]),
+        ..load(2, "\\set id random(1, 100)\nUPDATE queue SET n = n + 1 WHERE id = :id;\n")
+    },
     removed: || State {
         // What a vacuum in time would have kept: a table of as many pages as its rows need.
         before: vec![
