@@ -363,6 +363,15 @@ mod tests {
         assert_eq!(found.bottleneck, "none");
         assert!(found.elimination.iter().all(|e| !e.limits));
         assert!(found.arithmetic.unwrap().contains("possible"));
+        for trial in &mut variant.trials {
+            trial.gates =
+                vec![Gate { name: "phase-sum".into(), passed: false, detail: String::new() }];
+        }
+        let impossible = verdict(&variant, &N100).unwrap();
+        assert_eq!(
+            impossible.bottleneck, "inconclusive",
+            "figures that cannot be true meet nothing"
+        );
     }
 
     #[test]

@@ -76,6 +76,9 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
                 "one statement takes {part:.0} % of the execution, {pages} pages a call: {}",
                 statement.query
             )));
+            if adds_up(&statement.query) {
+                against.push("it adds rows up, and may want all that it reads".to_owned());
+            }
         }
         Some(_) => against.push("no statement takes most of the execution".to_owned()),
         None => against.push("which statement it is was not counted".to_owned()),
@@ -92,6 +95,12 @@ fn wants_all(query: &str) -> bool {
     let query = query.to_ascii_lowercase();
     let begins = query.trim_start().starts_with("select");
     begins && !["where", "join", "limit"].iter().any(|word| query.contains(word))
+}
+
+/// Whether a statement makes one row of many.
+fn adds_up(query: &str) -> bool {
+    let query = query.to_ascii_lowercase();
+    ["count(", "sum(", "avg(", "min(", "max("].iter().any(|name| query.contains(name))
 }
 
 /// Rows that an operation returns or changes, as far as statements or counters tell.
@@ -111,4 +120,25 @@ fn most(seen: &Seen) -> Option<(&StatementFigures, f64)> {
     let whole: f64 = statements.iter().map(|s| sound(s.execute_ms)).sum();
     let largest = statements.iter().max_by(|a, b| a.execute_ms.total_cmp(&b.execute_ms))?;
     (whole > 0.0).then(|| (largest, sound(largest.execute_ms) / whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_without_a_condition_wants_every_row() {
+        for query in ["SELECT sum(n) FROM t", "  select x FROM t ORDER BY n"] {
+            assert!(wants_all(query), "{query}");
+        }
+        for query in [
+            "SELECT x FROM t WHERE id = $1",
+            "SELECT count(*) FROM t JOIN u USING (id)",
+            "SELECT x FROM t ORDER BY n LIMIT $1",
+            "UPDATE t SET n = n + $1",
+            "",
+        ] {
+            assert!(!wants_all(query), "{query}");
+        }
+    }
 }

@@ -34,7 +34,12 @@ fn examine(reading: &Reading, machine: &Machine) -> Finding {
         return Finding::cleared("");
     };
     let cores = seen.process("postgres").and_then(|p| p.cpus).unwrap_or(machine.cores());
-    let each = sound(samples.active / cores);
+    // A session that has been woken and has no CPU yet still says that it is idle.
+    let ready = seen
+        .observation
+        .backends
+        .map_or(0.0, |b| sound((b.cpu_s + b.run_delay_s) / seen.observation.seconds));
+    let each = sound(samples.active.max(ready) / cores);
     let text = format!("{} sessions for each core execute at a time", significant(each, 2));
     let Some(backends) = seen.observation.backends else { return Finding::cleared("") };
     let (cpu, delay) = (seen.each_ms(backends.cpu_s), seen.each_ms(backends.run_delay_s));
