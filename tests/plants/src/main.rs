@@ -64,7 +64,7 @@ fn options() -> Result<Options, String> {
 fn all(options: &Options) -> Result<(), String> {
     let command = pinchpoint()?;
     let mut scored: Vec<Scored> = Vec::new();
-    let mut machine = String::new();
+    let (mut machine, mut strangers) = (String::new(), Vec::new());
     let wanted = |p: &&&Plant| options.only.is_empty() || options.only.iter().any(|o| o == p.name);
     for plant in PLANTS.iter().filter(wanted) {
         let middle = [Strength::Middle];
@@ -79,6 +79,7 @@ fn all(options: &Options) -> Result<(), String> {
         };
         for pair in &pairs {
             machine = described(pair);
+            strangers.extend(foreign_share(pair));
             let one = score(plant, pair);
             if let Some(directory) = &options.results {
                 keep(directory, plant.name, pair)?;
@@ -98,6 +99,10 @@ fn all(options: &Options) -> Result<(), String> {
         }
     }
     let sum = Score::of(&scored);
+    if !strangers.is_empty() {
+        let mean = strangers.iter().sum::<f64>() / strangers.len() as f64 * 100.0;
+        machine.push_str(&format!(" Other processes took {mean:.0} % of its CPU meanwhile."));
+    }
     eprintln!("{} of {} right, {} forbidden", sum.right, sum.middle, sum.forbidden);
     let write = |path: &Option<String>, text: String| match path {
         Some(path) => {
@@ -120,12 +125,21 @@ fn keep(directory: &Path, plant: &str, pair: &Pair) -> Result<(), String> {
     Ok(())
 }
 
+/// Share of the machine's CPU that others took beside a plant.
+fn foreign_share(pair: &Pair) -> Option<f64> {
+    let result = &pair.planted.result;
+    let observation = result.variants.first()?.trials.first()?.observation.as_ref()?;
+    let seconds = observation.host?.foreign_cpu_s?;
+    Some(seconds / (observation.seconds * f64::from(result.environment.cpus.max(1))))
+}
+
 /// Where it ran, in a line.
 fn described(pair: &Pair) -> String {
     let at = &pair.planted.result.environment;
     let server = at.software.first().map_or("", |s| s.version.as_str());
+    let build = if cfg!(debug_assertions) { ", a debug build" } else { "" };
     format!(
-        "Run on {} cores ({}), {}, PostgreSQL {server}, pinchpoint {}.",
+        "Run on {} cores ({}), {}, PostgreSQL {server}, pinchpoint {}{build}.",
         at.cpus, at.cpu_model, at.kernel, pair.planted.result.pinchpoint_version
     )
 }
