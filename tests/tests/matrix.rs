@@ -413,7 +413,9 @@ fn an_external_server_gets_the_blog_and_loses_nothing() {
         let trial = trial(variant);
         assert!(trial.succeeded > 20 && trial.failed == 0, "{}: {:?}", variant.name, trial.errors);
         let stack = trial.stack.as_ref().expect("what could be watched");
-        assert!(stack.process("postgres").is_none(), "it is not ours to look into");
+        // It runs on this machine, so what it uses can be read; nothing of it is ours to change.
+        let postgres = stack.process("postgres").expect("a server on this machine");
+        assert!(postgres.cpu_s.is_some() && postgres.cpus.is_none(), "{postgres:?}");
         assert!(stack.sessions.as_ref().is_some_and(|s| s.most >= 1), "{:?}", stack.sessions);
     }
     assert!(!result.environment.software[0].managed);

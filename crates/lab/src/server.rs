@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pinchpoint_measure::{Limit, Software, Table};
 use pinchpoint_observe::{ObserverSpec, Sessions, Watched};
@@ -18,6 +18,9 @@ pub(crate) struct Server {
     schema_made: bool,
     transport: &'static str,
 }
+
+/// A server that recovers for longer than this is not waited for.
+const RECOVERED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What is reported of the settings that matter to the figures.
 pub(crate) const SETTINGS: [&str; 14] = [
@@ -185,13 +188,24 @@ impl Server {
         Ok(took)
     }
 
-    /// Makes sure that the administrative connection works: an external server may have restarted.
+    /// Makes sure that the administrative connection works: the server may have restarted, and lets
+    /// nobody in until it has recovered.
     pub(crate) async fn reconnect(&mut self) -> Result<(), LabError> {
         if self.admin.load_sessions().await.is_ok() {
             return Ok(());
         }
-        self.admin = Admin::connect(&self.dsn).await.map_err(asked("let us in again"))?;
-        Ok(())
+        let until = Instant::now() + RECOVERED_WITHIN;
+        loop {
+            match Admin::connect(&self.dsn).await {
+                Err(error) if error.is_starting_up() && Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                outcome => {
+                    self.admin = outcome.map_err(asked("let us in again"))?;
+                    return Ok(());
+                }
+            }
+        }
     }
 
     /// The server as results describe it.

@@ -13,8 +13,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use before_after::applies as has_before_and_after;
 pub(crate) use files::files;
 pub use k6::summary as k6_summary;
 pub use locust::{history as locust_history, stats as locust_stats};
-pub(crate) use rows::{Row, cases, rows};
+pub(crate) use rows::{Row, cases, good, rows};
 pub(crate) use table::matrix_table;

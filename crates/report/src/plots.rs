@@ -3,11 +3,13 @@
 mod canvas;
 mod ladder;
 mod lines;
+mod memory;
 mod pool;
 mod scale;
 
 pub(crate) use ladder::ladder;
 pub(crate) use lines::{Over, over_users};
+pub(crate) use memory::{has_memory, memory};
 pub(crate) use pool::pool;
 
 #[cfg(test)]

@@ -18,6 +18,11 @@ impl SqlError {
         self.cause == Cause::SqlState(*b"42P01")
     }
 
+    /// Whether the server lets nobody in for now: it starts, recovers or shuts down.
+    pub fn is_starting_up(&self) -> bool {
+        self.cause == Cause::SqlState(*b"57P03")
+    }
+
     pub(crate) fn new(cause: Cause, message: impl Into<String>) -> Self {
         Self { cause, message: message.into() }
     }

@@ -65,6 +65,12 @@ fn has_cache(rows: &[Row<'_>]) -> bool {
     cases(rows).any(|row| row.stack().is_some_and(|stack| Did::of(stack).is_some()))
 }
 
+/// Whether it is about a cache or about clients of another service.
+pub(crate) fn applies(rows: &[Row<'_>]) -> bool {
+    has_cache(rows)
+        || cases(rows).any(|row| row.stack().is_some_and(|s| s.process("beside").is_some()))
+}
+
 /// The case that the others are held against: the first one, with as many users.
 fn base<'r, 'a>(rows: &'r [Row<'a>], row: &Row<'_>) -> Option<&'r Row<'a>> {
     cases(rows).find(|other| other.users == row.users)

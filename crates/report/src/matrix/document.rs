@@ -6,6 +6,7 @@ use crate::document::{Block, Document};
 use crate::matrix::rows::{Row, cases, ratios, rows};
 use crate::matrix::table::percent;
 use crate::matrix::{before_after, surroundings};
+use crate::plots::has_memory;
 use crate::predictions;
 use crate::sections;
 use crate::text::{clean, count};
@@ -33,6 +34,9 @@ pub(crate) const PLOTS: [(&str, &str); 2] = [
     ),
 ];
 
+pub(crate) const MEMORY: (&str, &str) =
+    ("plots/memory.png", "Resident memory of the application over the measured part");
+
 /// The report of a matrix.
 pub(crate) fn document(result: &RunResult) -> Document {
     let rows = rows(result);
@@ -40,7 +44,8 @@ pub(crate) fn document(result: &RunResult) -> Document {
         Document { title: format!("pinchpoint: {}", result.experiment), blocks: Vec::new() };
     opening(&mut document, result);
     table(&mut document, &rows);
-    for (path, alt) in PLOTS {
+    let memory = has_memory(result).then_some(MEMORY);
+    for (path, alt) in PLOTS.into_iter().chain(memory) {
         document.blocks.push(Block::Image { path: path.to_owned(), alt: alt.to_owned() });
     }
     before_after::sections(&mut document, &rows);

@@ -2,24 +2,30 @@ use std::collections::BTreeSet;
 
 use pinchpoint_measure::{Interval, RunResult, Trial};
 
-use crate::matrix::document::{PLOTS, document};
+use crate::matrix::document::{MEMORY, PLOTS, document};
 use crate::matrix::rows::good;
 use crate::matrix::{k6, locust};
-use crate::plots::{Over, over_users};
+use crate::plots::{Over, has_memory, memory, over_users};
 use crate::text::file_name;
 use crate::{File, ReportError, csv, file, html, markdown};
 
 /// Every file that derives from the result of a matrix.
 pub(crate) fn files(result: &RunResult) -> Result<Vec<File>, ReportError> {
     let document = document(result);
-    let plots = [over_users(result, Over::Rate)?, over_users(result, Over::P95)?];
+    let mut plots = vec![
+        (PLOTS[0].0, over_users(result, Over::Rate)?),
+        (PLOTS[1].0, over_users(result, Over::P95)?),
+    ];
+    if has_memory(result) {
+        plots.push((MEMORY.0, memory(result)?));
+    }
     let images: Vec<(&str, &[u8])> =
-        PLOTS.iter().zip(&plots).map(|((path, _), bytes)| (*path, bytes.as_slice())).collect();
+        plots.iter().map(|(path, bytes)| (*path, bytes.as_slice())).collect();
     let mut files = csv::files(result);
     files.retain(|f| !f.path.starts_with("metrics/"));
     files.push(file("summary_report.md", markdown::render(&document).into_bytes()));
     files.push(file("report.html", html::render(&document, &images).into_bytes()));
-    files.extend(PLOTS.iter().zip(plots).map(|((path, _), bytes)| file(path, bytes)));
+    files.extend(plots.into_iter().map(|(path, bytes)| file(path, bytes)));
     let mut taken = BTreeSet::new();
     for variant in &result.variants {
         let mut name = file_name(&variant.name);

@@ -14,11 +14,11 @@ const HEIGHT: u32 = 1010;
 const LEGEND_X: i32 = RIGHT + 50;
 const MARK: i32 = 11;
 /// More frameworks than this are not told apart.
-const MOST: usize = 8;
+pub(super) const MOST: usize = 8;
 
 /// The palette of Okabe and Ito, which colour-blind readers can tell apart; marks differ in shape
 /// and lines in their strokes besides.
-const COLOURS: [RGBColor; MOST] = [
+pub(super) const COLOURS: [RGBColor; MOST] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
