@@ -67,7 +67,7 @@ fn every_exception_to_a_lint_has_its_reason() {
         for (i, line) in text.lines().enumerate() {
             let allow = ["#[al", "low("].concat();
             // What a macro writes into somebody else's crate may find nothing to except there.
-            let macro_of_ours = path.ends_with("cache-macros/src/cached.rs");
+            let macro_of_ours = path.parent().is_some_and(|d| d.ends_with("cache-macros/src"));
             let fits = macro_of_ours || !line.contains(&allow);
             assert!(fits, "{}:{}: use #[expect]", path.display(), i + 1);
         }

@@ -13,6 +13,7 @@ mod readiness;
 mod readings;
 mod result;
 mod run;
+mod timing;
 mod watch;
 
 pub(crate) use evidence::Evidence;

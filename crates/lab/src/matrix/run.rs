@@ -8,7 +8,7 @@ use pinchpoint_measure::{
     TrialStatus, VariantStatus, group_thousands,
 };
 use pinchpoint_observe::CpuSampler;
-use pinchpoint_plan::{Case, Matrix, Via, WarmUp};
+use pinchpoint_plan::{Case, Matrix, Via};
 use pinchpoint_stack::{Cancel, Postgres};
 
 use crate::directory::ResultDirectory;
@@ -97,7 +97,7 @@ pub(crate) struct MatrixRun<'a> {
     pub(crate) readiness: BTreeMap<usize, Readiness>,
     steal: CpuSampler,
     /// Seconds that trials took beyond their measured part, and how many trials.
-    spent: (f64, u32),
+    pub(crate) spent: (f64, u32),
     /// What the predictions of past runs teach.
     experience: Experience,
 }
@@ -353,36 +353,6 @@ impl MatrixRun<'_> {
             cases: true,
         };
         self.tell(&event);
-    }
-
-    /// About how long the whole run takes.
-    fn expected_s(&self) -> f64 {
-        let left: usize = self
-            .result
-            .variants
-            .iter()
-            .map(|v| (self.matrix.load.trials as usize).saturating_sub(v.trials.len()))
-            .sum();
-        10.0 + left as f64 * self.trial_s()
-    }
-
-    fn trial_s(&self) -> f64 {
-        let beyond = if self.spent.1 > 0 {
-            self.spent.0 / f64::from(self.spent.1)
-        } else {
-            3.0 + match self.matrix.load.warmup {
-                WarmUp::Fixed(length) => length.as_secs_f64(),
-                WarmUp::Auto { .. } => 3.0,
-            }
-        };
-        self.matrix.load.duration.as_secs_f64() + beyond
-    }
-
-    fn left_after_s(&self, at: usize, number: u32) -> f64 {
-        let rounds_left = f64::from(self.matrix.load.trials - number.min(self.matrix.load.trials));
-        let cases = self.cases.len();
-        let left = cases.saturating_sub(at + 1) as f64 + rounds_left * cases as f64;
-        left * self.trial_s()
     }
 
     pub(crate) fn tell(&mut self, event: &Event) {
