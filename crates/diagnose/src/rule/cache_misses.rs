@@ -1,6 +1,6 @@
 use pinchpoint_measure::significant;
 
-use super::{Candidate, Finding, LARGE_SHARE, Page, Rule, Signal};
+use super::{CPU_FULL, Candidate, Finding, LARGE_SHARE, Page, Rule, Signal};
 use crate::Machine;
 use crate::reading::{Reading, sound};
 use crate::seen::Seen;
@@ -51,7 +51,9 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
     });
     let share = server.map_or(0.0, |ms| reading.share_of(ms));
     let asked = (hits + misses) / seen.operations;
-    if missed < MISSES || asked < LOOKED_UP || (share < LARGE_SHARE && !reading.no_cpu_left()) {
+    // A machine without CPU is no sign that the database is short of it.
+    let full = seen.fullness("postgres").is_some_and(|full| full >= CPU_FULL);
+    if missed < MISSES || asked < LOOKED_UP || (share < LARGE_SHARE && !full) {
         return Finding::cleared(text);
     }
     let mut evidence = vec![
