@@ -33,10 +33,15 @@ pub fn verdict(variant: &Variant, machine: &Machine) -> Option<Verdict> {
         _ => None,
     });
 
+    let sound = !matches!(gates(&reading), Some(Check::Void(_)));
     let mut verdict = match (void, candidates.as_slice()) {
         // A target that was met was met, whoever else was busy.
-        _ if target_met(&reading) && !matches!(gates(&reading), Some(Check::Void(_))) => {
-            nothing_limits(&reading)
+        _ if target_met(&reading) && sound => nothing_limits(&reading),
+        // And what failed failed.
+        (Some(why), [winner, others @ ..]) if sound && winner.rule.bottleneck == "failures" => {
+            let mut verdict = named(winner, others, &reading, &checks);
+            verdict.against.push(why);
+            verdict
         }
         (Some(why), _) => inconclusive(why),
         (None, [winner, others @ ..]) => named(winner, others, &reading, &checks),
