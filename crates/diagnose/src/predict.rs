@@ -109,7 +109,12 @@ fn modelled(
     for apply in LEVERS {
         apply(&mut model, reading, target, machine)?;
     }
-    let range = model.throughput(machine)?;
+    let mut range = model.throughput(machine)?;
+    if target.lever(reading) == Some("synchronous_commit") && !target.durable {
+        // Nothing but a demand goes, and throughput falls with no demand (monotonicity of closed
+        // networks: Suri 1985, Operations Research 33).
+        range.lo = range.lo.max(reading.rows_per_s).min(range.hi);
+    }
     Some((range.times(1.0 / error, error), model.basis))
 }
 

@@ -33,7 +33,7 @@ impl Host {
             paging: Paging::read(),
             disk: disk.and_then(Disk::read),
             own_cpu: own_cpu(),
-            own_delays: run_delays([std::process::id()]),
+            own_delays: run_delays([(std::process::id(), false)]),
         }
     }
 

@@ -23,6 +23,7 @@ mod observer;
 mod pace;
 mod paging;
 mod pressure;
+mod proc_file;
 mod process;
 mod redis;
 mod scheduling;

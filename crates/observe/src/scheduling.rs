@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
+use crate::proc_file::proc_text;
+
 /// What the scheduler has given a thread, or a process of one thread, since it was started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Scheduled {
@@ -14,7 +16,7 @@ pub(crate) struct Scheduled {
 impl Scheduled {
     /// Of the process with this number; `None` when there is none.
     pub(crate) fn of_process(pid: u32) -> Option<Self> {
-        Self::parse(&fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?)
+        Self::parse(&proc_text(&format!("/proc/{pid}/schedstat"))?)
     }
 
     /// `schedstat`: nanoseconds on a CPU, nanoseconds waiting for one, slices; see the kernel's
@@ -27,15 +29,23 @@ impl Scheduled {
     }
 }
 
-/// Time that each thread of these processes was ready to run and waiting for a CPU.
-pub(crate) fn run_delays(pids: impl IntoIterator<Item = u32>) -> BTreeMap<u32, Duration> {
+/// Time that each thread of these processes was ready to run and waiting for a CPU. Beside each
+/// stands whether it is known to have one thread only.
+pub(crate) fn run_delays(
+    processes: impl IntoIterator<Item = (u32, bool)>,
+) -> BTreeMap<u32, Duration> {
     let mut delays = BTreeMap::new();
-    for pid in pids {
+    for (pid, single) in processes {
+        if single {
+            delays.extend(Scheduled::of_process(pid).map(|scheduled| (pid, scheduled.delay)));
+            continue;
+        }
         let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
         for task in tasks.flatten() {
-            let number = task.file_name().to_str().and_then(|n| n.parse().ok());
-            let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-            if let (Some(number), Some(scheduled)) = (number, Scheduled::parse(&text)) {
+            let name = task.file_name();
+            let Some(number) = name.to_str().and_then(|n| n.parse().ok()) else { continue };
+            let text = proc_text(&format!("/proc/{pid}/task/{number}/schedstat"));
+            if let Some(scheduled) = text.and_then(|text| Scheduled::parse(&text)) {
                 delays.insert(number, scheduled.delay);
             }
         }
@@ -56,7 +66,7 @@ pub(crate) fn delay_since(
 
 /// Times that a process was put off a CPU without asking for it.
 pub(crate) fn preemptions(pid: u32) -> Option<u64> {
-    preempted(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+    preempted(&proc_text(&format!("/proc/{pid}/status"))?)
 }
 
 fn preempted(status: &str) -> Option<u64> {
@@ -100,7 +110,8 @@ mod tests {
     fn this_process_has_been_on_a_cpu() {
         let own = std::process::id();
         assert!(Scheduled::of_process(own).is_some());
-        assert!(!run_delays([own]).is_empty());
+        assert!(!run_delays([(own, false)]).is_empty());
+        assert_eq!(run_delays([(own, true)]).len(), 1);
         assert!(preemptions(own).is_some());
     }
 

@@ -2,6 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
+use crate::proc_file::proc_text;
+
 /// What a process and its descendants have used since they were started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TreeUse {
@@ -11,6 +13,8 @@ pub struct TreeUse {
     pub members: BTreeSet<(u32, u64)>,
     /// Bytes of memory resident now, all processes together; what they share counts in each.
     pub resident_bytes: u64,
+    /// Threads of each living process.
+    pub(crate) threads: BTreeMap<u32, u64>,
 }
 
 /// Reads what a process and its descendants have used; `None` where there is no such process or no
@@ -24,10 +28,7 @@ pub fn process_tree(pid: u32) -> Option<TreeUse> {
         let Some(number) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else {
             continue;
         };
-        let text = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        if let Some(stat) = Stat::parse(&text) {
-            stats.insert(number, stat);
-        }
+        stats.extend(Stat::of(number).map(|stat| (number, stat)));
     }
     stats.get(&pid)?;
     let mut tree = TreeUse::default();
@@ -37,6 +38,7 @@ pub fn process_tree(pid: u32) -> Option<TreeUse> {
         if let Some(stat) = stats.get(&parent) {
             ticks = ticks.saturating_add(stat.ticks);
             tree.members.insert((parent, stat.started));
+            tree.threads.insert(parent, stat.threads);
             let bytes = stat.pages.saturating_mul(rustix::param::page_size() as u64);
             tree.resident_bytes = tree.resident_bytes.saturating_add(bytes);
         }
@@ -48,13 +50,12 @@ pub fn process_tree(pid: u32) -> Option<TreeUse> {
 
 /// The parent of a process.
 pub(crate) fn parent(pid: u32) -> Option<u32> {
-    Some(Stat::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?.parent)
+    Some(Stat::of(pid)?.parent)
 }
 
 /// CPU time of this process, all threads, since it was started.
 pub(crate) fn own_cpu() -> Option<Duration> {
-    let stat = Stat::parse(&fs::read_to_string("/proc/self/stat").ok()?)?;
-    Some(ticks(stat.ticks))
+    Some(ticks(Stat::of(std::process::id())?.ticks))
 }
 
 fn ticks(count: u64) -> Duration {
@@ -68,6 +69,7 @@ struct Stat {
     parent: u32,
     /// User and system time, own and of children waited for, in clock ticks.
     ticks: u64,
+    threads: u64,
     /// Ticks from boot to its start.
     started: u64,
     /// Pages resident.
@@ -75,16 +77,22 @@ struct Stat {
 }
 
 impl Stat {
+    fn of(pid: u32) -> Option<Self> {
+        Self::parse(&proc_text(&format!("/proc/{pid}/stat"))?)
+    }
+
     fn parse(text: &str) -> Option<Self> {
         // The name in parentheses may hold anything; what follows it is regular.
-        let fields: Vec<&str> = text.rsplit_once(") ")?.1.split_ascii_whitespace().collect();
-        let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
-        let mut ticks = 0_u64;
-        for at in 11..15 {
-            ticks = ticks.saturating_add(number(at)?);
+        let mut fields = text.rsplit_once(") ")?.1.split_ascii_whitespace().skip(1);
+        // The next field, so many left out.
+        let mut after = |left_out: usize| fields.nth(left_out)?.parse::<u64>().ok();
+        let parent = u32::try_from(after(0)?).ok()?;
+        let mut ticks = after(9)?;
+        for _ in 0..3 {
+            ticks = ticks.saturating_add(after(0)?);
         }
-        let parent = u32::try_from(number(1)?).ok()?;
-        Some(Self { parent, ticks, started: number(19)?, pages: number(21)? })
+        let (threads, started, pages) = (after(2)?, after(1)?, after(1)?);
+        Some(Self { parent, ticks, threads, started, pages })
     }
 }
 
@@ -95,7 +103,8 @@ mod tests {
     #[test]
     fn a_stat_line_is_read_whatever_the_name() {
         let text = "42 (a) b (c)) S 7 42 42 0 -1 4194304 100 0 0 0 11 22 3 4 20 0 1 0 987 1000 50";
-        assert_eq!(Stat::parse(text), Some(Stat { parent: 7, ticks: 40, started: 987, pages: 50 }));
+        let expected = Stat { parent: 7, ticks: 40, threads: 1, started: 987, pages: 50 };
+        assert_eq!(Stat::parse(text), Some(expected));
         for bad in ["", "42 (x) S", "42 (x) S a b c d e f g h i j k l m n o p q r s t"] {
             assert_eq!(Stat::parse(bad), None, "{bad}");
         }

@@ -85,7 +85,7 @@ impl Watched {
 
     fn read(&self) -> Option<Reading> {
         let tree = process_tree(self.pid)?;
-        let delays = run_delays(tree.members.iter().map(|(pid, _)| *pid));
+        let delays = run_delays(tree.threads.iter().map(|(pid, threads)| (*pid, *threads == 1)));
         let held = throttling(&self.groups);
         Some(Reading { tree, held, pushes: memory_pushes(&self.groups), delays })
     }

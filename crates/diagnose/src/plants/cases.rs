@@ -80,10 +80,21 @@ fn processor() -> Vec<Case> {
     let mut fewer = many.clone();
     (fewer.users, fewer.cpu) = (32, 0.99);
     let elsewhere = Plant { backends: None, cpu: 0.97, ..Plant::quiet() };
+    let sorting = |bytes| Plant {
+        cpu: 0.97,
+        counters: vec![
+            (Counter::TempBytes, bytes),
+            (Counter::BlocksHit, 200.0),
+            (Counter::BlocksRead, 0.0),
+        ],
+        ..Plant::quiet()
+    };
     vec![
         ("a full machine that is not the server's", elsewhere, "balanced"),
         ("client", Plant { client_share: 0.95, ..Plant::quiet() }, "client-cpu"),
         ("CPU", Plant { cpu: 0.97, ..Plant::quiet() }, "server-cpu"),
+        ("sorts in the page cache", sorting(1.2e6), "temp-files"),
+        ("a small sort beside what computes", sorting(100_000.0), "server-cpu"),
         ("quota", throttled(WaitClass::Running, "running"), "cpu-throttling"),
         (
             "quota that looks like a lock",

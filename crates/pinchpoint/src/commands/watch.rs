@@ -67,7 +67,7 @@ async fn pause(length: Duration, cancel: &Cancel) {
     let until = Instant::now() + length;
     while !cancel.is_cancelled() && Instant::now() < until {
         let left = until.saturating_duration_since(Instant::now());
-        tokio::time::sleep(left.min(Duration::from_millis(50))).await;
+        tokio::time::sleep(left.min(Duration::from_millis(100))).await;
     }
 }
 
