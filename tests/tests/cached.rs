@@ -1,5 +1,7 @@
 //! `run cache` and `run sessions`, shortened: a real PostgreSQL, Redis and the service.
 
+use std::path::Path;
+
 use pinchpoint_measure::{ExitCode, RunResult, StackFigures, TrialStatus};
 
 use crate::command::{Run, pinchpoint, result};
@@ -53,12 +55,50 @@ fn a_cache_is_measured_before_and_after() {
     let change = http.endpoints.iter().find(|e| e.method == "PUT").expect("changes");
     assert!(change.requests > 0 && change.failures == 0, "{change:?}");
     assert!(run.stdout.contains("hits"), "{}", run.stdout);
+    for (name, lever) in [("warm-direct-10", "cache"), ("no-indexes-direct-10", "index")] {
+        is_foreseen(&directory.path().join("result"), &result, name, lever);
+    }
     let report = std::fs::read_to_string(directory.path().join("result/summary_report.md"));
     let report = report.expect("the report");
     for heading in ["What the cache gave", "Response times by request", "Hits and misses inside"] {
         assert!(report.contains(heading), "{heading}");
     }
     assert_nothing_left(run.pid);
+}
+
+/// What a step gives was stated, and sealed, before it was run for the first time, from what a few
+/// users took of its stack; what became of it is told.
+fn is_foreseen(place: &Path, result: &RunResult, name: &str, lever: &str) {
+    let variant = result.variants.iter().find(|v| v.name == name).expect("the variant");
+    let Some(prediction) = &variant.prediction else {
+        panic!("no prediction of {name}: {:?}", variant.unpredicted)
+    };
+    assert_eq!((prediction.lever.as_str(), prediction.from.as_str()), (lever, "off-direct-10"));
+    assert_eq!(prediction.seal_holds(), Some(true), "{prediction:?}");
+    let stated = prediction.stated_at.as_ref().expect("when it was stated");
+    assert!(*stated < variant.trials[0].started_at, "{stated}");
+    assert!(prediction.judgement.is_some() && prediction.limit.is_some(), "{prediction:?}");
+    let [lo, hi] = prediction.range_per_s;
+    assert!(0.0 < lo && hi < 6.0 * lo, "{prediction:?}");
+    // Not a run of the case: fewer users, for a moment.
+    let tried = "s before, 3 users at a time, on the changed stack";
+    assert!(prediction.basis.contains(tried), "{}", prediction.basis);
+
+    let events = std::fs::read_to_string(place.join("logs/events.jsonl")).expect("the events");
+    let events: Vec<serde_json::Value> =
+        events.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let first = |kind: &str| {
+        events.iter().position(|e| e["event"] == kind && e["variant"] == name).expect("the event")
+    };
+    let (stated, begun) = (first("prediction"), first("trial_started"));
+    assert!(stated < begun, "{stated} {begun}");
+    assert_eq!(events[stated]["prediction"]["held"], serde_json::Value::Null);
+
+    let place = place.display().to_string();
+    let explained = pinchpoint(&["report", &place, "--explain", name]).stdout;
+    for text in ["expected of it before it was run", "to limit, found", lever] {
+        assert!(explained.contains(text), "{text}: {explained}");
+    }
 }
 
 #[test]
@@ -69,6 +109,8 @@ fn a_shared_client_is_measured_against_one_per_request() {
         assert!(stack.process("beside").is_some());
         sum(&stack.beside_metrics, "http_connections_accepted_total")
     };
+    let prediction = result.variant("shared-direct-10").and_then(|v| v.prediction.as_ref());
+    assert_eq!(prediction.expect("a prediction").lever, "client");
     let (each, shared) = (accepted("per-request-direct-10"), accepted("shared-direct-10"));
     assert!(each > 20.0 * shared, "{each} against {shared}");
     let report = std::fs::read_to_string(directory.path().join("result/summary_report.md"));

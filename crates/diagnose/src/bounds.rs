@@ -11,6 +11,8 @@ pub(crate) struct Demands {
     delay: f64,
     /// A station has several servers.
     several: bool,
+    /// Time on what all of them share, such as a machine's processors: already part of their times.
+    shared: f64,
 }
 
 /// By how much a station of several servers may exceed the upper bound of what Seidmann puts in its
@@ -27,7 +29,7 @@ pub(crate) struct Bounds {
 impl Demands {
     /// Nothing but a delay.
     pub(crate) fn delay(delay: f64) -> Self {
-        Self { stations: Vec::new(), delay: delay.max(0.0), several: false }
+        Self { stations: Vec::new(), delay: delay.max(0.0), several: false, shared: 0.0 }
     }
 
     /// With a station of so many servers beside: one of an `m`th of the demand, and the rest as a
@@ -40,6 +42,12 @@ impl Demands {
             self.several |= servers > 1.0;
         }
         self
+    }
+
+    /// With something that all stations share, for which an operation needs so much time: nobody passes
+    /// it faster than it serves, so it takes the place of a slowest station that is faster.
+    pub(crate) fn shared(self, demand: f64) -> Self {
+        Self { shared: positive(demand).unwrap_or(0.0), ..self }
     }
 
     /// Balanced job bounds on the throughput of `users` operations under way (Zahorjan, Sevcik, Eager
@@ -56,7 +64,7 @@ impl Demands {
             let x = positive(n / z)?;
             return Some(Bounds { lo: x, hi: x });
         };
-        let most = self.stations.iter().copied().fold(0.0, f64::max);
+        let most = self.stations.iter().copied().fold(self.shared, f64::max);
         let mean = d / self.stations.len() as f64;
         let lo = n / (d + z + (n - 1.0) * most / (1.0 + z / (n * d)));
         let allowance = if self.several { SEVERAL_SERVERS } else { 1.0 };
@@ -82,6 +90,9 @@ mod tests {
         assert!((many.hi - 0.5).abs() < 1e-12, "the slowest station");
         let one = demands.throughput(1.0).unwrap();
         assert!((one.lo - 1.0 / 6.0).abs() < 1e-12 && (one.hi - 1.0 / 6.0).abs() < 1e-12);
+        // Four users share a processor that each needs for 2.5.
+        let shared = demands.shared(2.5).throughput(1e6).unwrap();
+        assert!((shared.hi - 0.4).abs() < 1e-12 && (shared.lo - 0.4).abs() < 1e-3, "{shared:?}");
         let only_delay = Demands::delay(2.0).throughput(4.0).unwrap();
         assert_eq!((only_delay.lo, only_delay.hi), (2.0, 2.0));
         assert_eq!(Demands::delay(0.0).throughput(4.0), None);

@@ -39,7 +39,8 @@ pub use judge::{hold_against, judge};
 pub use machine::Machine;
 pub use pool_advice::{PoolLevel, PoolRound, pool_advice};
 pub use predict::{
-    Change, MODEL, Outlook, Sounding, SoundingPlan, predict, predict_change, soundings,
+    MODEL, Outlook, ProcessDemand, Sounding, SoundingPlan, StackSounding, StackStep, Unpredicted,
+    cache_hits, predict, predict_step, predict_users, soundings,
 };
 pub use probe::{ProbeReading, probe_figures, weigh_probes};
 pub use reference::verdicts_reference;

@@ -1,5 +1,6 @@
 //! What a change should give, by the operational laws, stated before it is made.
 
+mod change;
 mod commit;
 mod connection;
 mod model;
@@ -7,14 +8,18 @@ mod service;
 mod sounding;
 mod statement;
 mod target;
+mod unpredicted;
 mod users;
 
 use pinchpoint_measure::{Factors, Prediction, Variant};
 
 use crate::reading::{Reading, positive};
 use crate::{Experience, Machine};
-pub use service::{Change, predict_change};
+pub use change::{
+    ProcessDemand, StackSounding, StackStep, cache_hits, predict_step, predict_users,
+};
 pub use sounding::{Sounding, SoundingPlan, soundings};
+pub use unpredicted::Unpredicted;
 
 use model::{Model, Range};
 use target::Target;
@@ -25,7 +30,7 @@ type Lever = fn(&mut Model, &Reading, &Target, &Machine) -> Option<()>;
 
 /// The version of the model: raise it when ranges are computed otherwise, so that it learns from its
 /// own misses only.
-pub const MODEL: u32 = 2;
+pub const MODEL: u32 = 3;
 
 /// A range whose upper end is more than this many times its lower says nothing.
 const TOO_WIDE: f64 = 10.0;
@@ -65,46 +70,69 @@ pub struct Outlook<'a> {
 /// the other, so the range widens with each. Either range is then widened by the sampling error of
 /// `from` and by what past predictions of this lever teach.
 ///
-/// `None` when nothing relevant differs, when the load follows a schedule (it sets the
-/// throughput), when a figure that the change depends on was not measured, or when all that can be
-/// said is a range of more than a factor of ten.
-pub fn predict(from: &Variant, to: &Factors, outlook: &Outlook<'_>) -> Option<Prediction> {
+/// # Errors
+///
+/// Why nothing is said: nothing relevant differs, the load follows a schedule (it sets the throughput),
+/// a figure that the change depends on was not measured, or all that can be said is a range of more
+/// than a factor of ten.
+pub fn predict(
+    from: &Variant,
+    to: &Factors,
+    outlook: &Outlook<'_>,
+) -> Result<Prediction, Unpredicted> {
     let machine = outlook.machine;
-    let reading = Reading::of(from, machine.cores())?;
+    let reading = Reading::of(from, machine.cores()).ok_or(Unpredicted::NoFigures)?;
     let target = Target::of(&reading, to);
-    if reading.target_per_s.is_some() || !reading.writes() || !target.writes {
-        return None;
+    if reading.target_per_s.is_some() {
+        return Err(Unpredicted::Schedule);
     }
-    let derived = target.lever(&reading)?;
+    if !reading.writes() || !target.writes {
+        return Err(Unpredicted::NothingWritten);
+    }
+    let derived = target.lever(&reading).ok_or(Unpredicted::NothingDiffers)?;
     let lever = if outlook.lever.is_empty() { derived } else { outlook.lever };
-    let (range, mut basis) =
-        match sounding::expect(outlook.soundings, &target, machine, outlook.trial_s) {
-            Some((range, basis)) => (range, vec![basis]),
-            None => modelled(&reading, &target, machine, sampling_error(from))?,
-        };
+    let tried = sounding::expect(outlook.soundings, &target, machine, outlook.trial_s);
+    let mut expected = match tried {
+        Some(expected) => expected,
+        None => modelled(&reading, &target, machine, sampling_error(from))
+            .ok_or(Unpredicted::NotMeasured)?,
+    };
     let widened = outlook.experience.widening(lever);
-    let range = range.times(1.0 / widened, widened);
-    let range = capped(range, &reading, outlook.null_ceiling_per_s, &mut basis);
+    let range = expected.range.times(1.0 / widened, widened);
+    let range = capped(range, &reading, outlook.null_ceiling_per_s, &mut expected.basis);
     if range.hi > TOO_WIDE * range.lo {
-        return None;
+        return Err(Unpredicted::TooWide);
     }
-    Some(Prediction {
+    Ok(Prediction {
         from: reading.name,
         lever: lever.to_owned(),
         range_per_s: [range.lo, range.hi],
-        basis: basis.join("; "),
+        basis: expected.basis.join("; "),
         widened: Some(widened),
+        limit: limit(range, &expected, target.users, machine),
         ..Prediction::default()
     })
 }
 
+/// What is expected of a step, in rows per second.
+struct Expected {
+    range: Range,
+    basis: Vec<String>,
+    /// CPU of a row, client's and server's, in milliseconds of one core; absent where not measured.
+    row_cpu_ms: Option<f64>,
+}
+
+/// What is expected to limit in the middle of a range, where that can be told: the cores, or that there
+/// is one operation at a time.
+fn limit(range: Range, expected: &Expected, users: f64, machine: &Machine) -> Option<String> {
+    let busy = (range.lo * range.hi).sqrt() * expected.row_cpu_ms? / 1000.0 / machine.cores();
+    let full = busy >= service::IDLE;
+    let name = if full { "server-cpu" } else { "serial-round-trips" };
+    (full || users <= 1.0).then(|| name.to_owned())
+}
+
 /// The range from the measured demands alone.
-fn modelled(
-    reading: &Reading,
-    target: &Target,
-    machine: &Machine,
-    error: f64,
-) -> Option<(Range, Vec<String>)> {
+fn modelled(reading: &Reading, target: &Target, machine: &Machine, error: f64) -> Option<Expected> {
     let mut model = Model::of(reading, machine);
     for apply in LEVERS {
         apply(&mut model, reading, target, machine)?;
@@ -115,7 +143,9 @@ fn modelled(
         // networks: Suri 1985, Operations Research 33).
         range.lo = range.lo.max(reading.rows_per_s).min(range.hi);
     }
-    Some((range.times(1.0 / error, error), model.basis))
+    let row_cpu_ms =
+        model.cpu_ms.map(|cpu| (cpu.lo * cpu.hi / model.rows.lo / model.rows.hi).sqrt());
+    Some(Expected { range: range.times(1.0 / error, error), basis: model.basis, row_cpu_ms })
 }
 
 /// Half of the interval of what the prediction starts from, as a factor; 1 where there is none.

@@ -28,6 +28,7 @@ pub fn verdicts_reference() -> String {
             text.push_str(&format!("  1. {advice}\n"));
         }
     }
+    text.push_str(PREDICTIONS);
     text
 }
 
@@ -74,6 +75,46 @@ because CPU is used up behind it.
    against it, for missing CPU figures and for a single trial; at most 0.3 when a check failed.
 
 Less than a tenth to gain is not worth a name: the verdict is then `balanced`.
+";
+
+const PREDICTIONS: &str = "
+## Predictions
+
+Before a step is taken for the first time pinchpoint says what it should give, as a range, and what should
+limit then. Range, basis and limit are sealed by a SHA-256 in `result.json` and cannot be changed afterwards;
+whether they came is judged at the end of the run, and kept in the ledger. Where nothing is said, the report and
+`--explain` say why.
+
+| lever | from | how |
+|---|---|---|
+| `pool`, `concurrency`, `batch`, `unnest`, `copy`, `synchronous_commit` of a ladder | the rung before | its measured demands; where a statement, its rows or its users change, the rung's own statement is tried before, on kept connections, with fewer users and rows |
+| `concurrency` of a matrix | the same stack with other users | its measured demands |
+| `cache`, `index`, `join`, `pooler`, `pool`, `client`, `cpu`, or the name of the one environment variable that differs | the first case with as many users that differs in this one thing | the changed stack is tried for a second (a slow one for up to three) by a third of the users, 4 at most |
+
+A trial of a changed stack is no run of the case: it has fewer users, and its throughput is not what is
+carried over. What is taken from it is the CPU that an operation takes of each process and of the load, and the
+time in which operations are in nobody's way: whatever makes the bounds below hold for what the few users got.
+With all users an operation takes 0.8 to 1.3 times as much CPU: wake-ups are shared, or caches and locks contend.
+
+- With N users, demands whose sum is D, the largest of them Dmax and their mean Davg, and a delay Z,
+  throughput is at least N ÷ (D + Z + (N − 1)·Dmax ÷ (1 + Z ÷ (N·D))) and at most
+  min(1 ÷ Dmax, N ÷ (D + Z + (N − 1)·Davg ÷ (1 + Z ÷ D))) (balanced job bounds; Zahorjan, Sevcik, Eager & Galler
+  1982). A process with a limit of less than one CPU takes longer by that factor. The machine's cores bound all
+  processes and the load together: that demand takes the place of Dmax where it is larger.
+- **Cache.** The hits that were seen are the least. CPU that an operation took more before, for each hit
+  that there were fewer, is what a miss costs; without the misses that were left, but with 30 % of each demand
+  at least, is the most.
+- **Pool.** As many operations as there are connections are served at a time, which is the least that it gives.
+- **What limits** is what is nearest to being full in the middle of the range: a process (85 % of what it may
+  use), or the machine (93 %); `users` where nothing is used by 70 %. It is held against the verdict, and
+  `server-cpu` and `cpu-throttling` count as one. On a ladder it is the cores, or that there is one operation
+  at a time; else nothing is said of it.
+- Ranges are widened by what past misses of the lever teach (split conformal prediction; Romano, Patterson & Candès
+  2019), by 1.1 while there are few.
+
+Not predicted: a case whose load follows a schedule, one that differs in more than one thing or is another program,
+one with a single user (fewer could not try it), and one whose server or application somebody else runs, because
+their CPU cannot be seen.
 ";
 
 const OTHER_VERDICTS: &str = "

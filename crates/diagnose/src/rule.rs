@@ -38,6 +38,7 @@ use pinchpoint_measure::significant;
 
 use crate::Machine;
 use crate::reading::Reading;
+pub(crate) use cache_misses::lookups;
 
 /// Every cause that is looked at, in the order in which it is shown: the client, limits and noise,
 /// connections, what the server waits for, and what makes it work too much.

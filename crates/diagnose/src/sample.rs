@@ -226,6 +226,7 @@ impl Sample {
             }),
             verdict: None,
             prediction: None,
+            unpredicted: None,
         }
     }
 }

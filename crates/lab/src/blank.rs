@@ -77,6 +77,7 @@ fn blank_variant(rung: &Rung) -> Variant {
         summary: None,
         verdict: None,
         prediction: None,
+        unpredicted: None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 use pinchpoint_diagnose::{
     Experience, Machine, Outlook, Sounding, SoundingPlan, predict, soundings, verdict,
 };
-use pinchpoint_measure::{Event, Factors, RunResult, Variant};
+use pinchpoint_measure::{Event, Factors, Prediction, RunResult, Variant};
 use pinchpoint_plan::{Experiment, Like};
 
 use crate::clock;
@@ -66,14 +66,14 @@ pub(crate) fn soundings_before(result: &RunResult, step: &Step) -> Vec<SoundingP
     soundings(&step.from, &step.factors, &machine(result))
 }
 
-/// States what is expected of a step: sealed, and from then on in the result.
+/// States what is expected of a step, or why nothing is.
 pub(crate) fn state(
     result: &mut RunResult,
     experiment: &Experiment,
     step: &Step,
     soundings: &[Sounding],
     experience: &Experience,
-) -> Option<Event> {
+) -> Event {
     let outlook = Outlook {
         lever: &step.lever,
         machine: &machine(result),
@@ -82,11 +82,29 @@ pub(crate) fn state(
         trial_s: experiment.load.duration.as_secs_f64() + WARM_UP_S,
         experience,
     };
-    let mut prediction = predict(&step.from, &step.factors, &outlook)?;
-    prediction.seal(clock::timestamp(SystemTime::now()));
-    let variant = &mut result.variants[step.index];
-    variant.prediction = Some(prediction.clone());
-    Some(Event::Prediction { variant: variant.name.clone(), prediction })
+    let expected = predict(&step.from, &step.factors, &outlook).map_err(|why| why.to_string());
+    keep(result, step.index, expected)
+}
+
+/// Keeps what is expected of a variant, sealed, or why nothing is: in the result from then on.
+pub(crate) fn keep(
+    result: &mut RunResult,
+    at: usize,
+    expected: Result<Prediction, String>,
+) -> Event {
+    let variant = &mut result.variants[at];
+    let name = variant.name.clone();
+    match expected {
+        Ok(mut prediction) => {
+            prediction.seal(clock::timestamp(SystemTime::now()));
+            variant.prediction = Some(prediction.clone());
+            Event::Prediction { variant: name, prediction }
+        }
+        Err(reason) => {
+            variant.unpredicted = Some(reason.clone());
+            Event::Unpredicted { variant: name, reason }
+        }
+    }
 }
 
 /// At the end: what limited each rung, all trials together.

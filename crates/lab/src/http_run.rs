@@ -109,6 +109,7 @@ fn blank(job: &HttpJob) -> RunResult {
         summary: None,
         verdict: None,
         prediction: None,
+        unpredicted: None,
     });
     result
 }

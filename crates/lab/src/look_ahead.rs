@@ -29,12 +29,10 @@ impl Run<'_> {
             soundings = sound(server, self.experiment, &settled, &plans, seed, self.cancel).await?;
         }
         let (result, experience) = (&mut self.result, &self.experience);
-        let stated = forecast::state(result, self.experiment, &step, &soundings, experience);
-        if let Some(event) = stated {
-            // On disk before the step is taken.
-            self.directory.write_result(&self.result)?;
-            self.tell(&event);
-        }
+        let event = forecast::state(result, self.experiment, &step, &soundings, experience);
+        // On disk before the step is taken.
+        self.directory.write_result(&self.result)?;
+        self.tell(&event);
         Ok(())
     }
 }

@@ -237,6 +237,7 @@ impl PoolRun<'_> {
             summary: None,
             verdict: None,
             prediction: None,
+            unpredicted: None,
         }
     }
 

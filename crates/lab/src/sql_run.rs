@@ -106,6 +106,7 @@ fn blank(job: &SqlJob) -> Result<RunResult, LabError> {
         summary: None,
         verdict: None,
         prediction: None,
+        unpredicted: None,
     });
     Ok(result)
 }

@@ -143,6 +143,13 @@ pub enum Event {
         /// The prediction.
         prediction: Prediction,
     },
+    /// Nothing is expected of a variant that is about to run, and why.
+    Unpredicted {
+        /// The variant.
+        variant: String,
+        /// Why.
+        reason: String,
+    },
     /// Something that the reader should know.
     Warning {
         /// One sentence.

@@ -208,6 +208,9 @@ pub struct Variant {
     pub verdict: Option<Verdict>,
     /// What was expected of it, and whether it came.
     pub prediction: Option<Prediction>,
+    /// Why nothing was expected of it, where something could have been.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpredicted: Option<String>,
 }
 
 /// Whether a variant ran.

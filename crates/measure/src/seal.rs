@@ -1,3 +1,4 @@
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::Prediction;
@@ -15,10 +16,15 @@ impl Prediction {
     }
 
     /// SHA-256 of the stated part, as a compact JSON array that anybody can write down again:
-    /// `["1","pool",150.0,307.0,"why","2026-02-04T08:40:59.661721Z"]`.
+    /// `["1","pool",150.0,307.0,"why","2026-02-04T08:40:59.661721Z"]`; with what is expected to limit
+    /// at the end, where that was said.
     fn digest(&self) -> String {
         let [lo, hi] = self.range_per_s;
-        let stated = serde_json::json!([self.from, self.lever, lo, hi, self.basis, self.stated_at]);
+        let mut stated =
+            vec![json!(self.from), json!(self.lever), json!(lo), json!(hi), json!(self.basis)];
+        stated.push(json!(self.stated_at));
+        stated.extend(self.limit.as_ref().map(|limit| json!(limit)));
+        let stated = serde_json::Value::Array(stated);
         let bytes = Sha256::digest(stated.to_string());
         bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
     }
@@ -27,7 +33,7 @@ impl Prediction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Judgement;
+    use crate::{Judgement, Verdict};
 
     fn sealed() -> Prediction {
         let mut prediction = Prediction {
@@ -47,6 +53,29 @@ mod tests {
         // printf '%s' '["1","pool",150.0,307.25,"why","2026-02-04T08:40:59.661721Z"]' | sha256sum
         let expected = "32732f4319ae736909143abd6e320272c96a39f5336034a1f6f682a130015ce9";
         assert_eq!(sealed().hash.as_deref(), Some(expected));
+        // printf '%s' '["1","pool",150.0,307.25,"why","2026-02-04T08:40:59.661721Z","app-cpu"]' | sha256sum
+        let mut limited = Prediction { limit: Some("app-cpu".to_owned()), ..sealed() };
+        limited.seal("2026-02-04T08:40:59.661721Z".to_owned());
+        let expected = "b446c7f9d5c3492734c33c49b3babf0f8344867cdbbc5b11a9e59e5ea78c22d7";
+        assert_eq!(limited.hash.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn what_limits_is_held_against_what_a_verdict_found() {
+        let expected = |limit: Option<&str>, bottleneck: &str, void: bool| {
+            let limit = limit.map(str::to_owned);
+            let verdict = Verdict {
+                bottleneck: bottleneck.to_owned(),
+                inconclusive: void.then(|| "noise".to_owned()),
+                ..Verdict::default()
+            };
+            Prediction { limit, ..Prediction::default() }.limit_came(&verdict)
+        };
+        assert_eq!(expected(Some("app-cpu"), "app-cpu", false), Some(true));
+        assert_eq!(expected(Some("cpu-throttling"), "server-cpu", false), Some(true));
+        assert_eq!(expected(Some("app-cpu"), "server-cpu", false), Some(false));
+        assert_eq!(expected(Some("app-cpu"), "inconclusive", true), None);
+        assert_eq!(expected(None, "app-cpu", false), None);
     }
 
     #[test]
@@ -58,13 +87,14 @@ mod tests {
         let text = serde_json::to_string(&judged).unwrap();
         let read: Prediction = serde_json::from_str(&text).unwrap();
         assert_eq!(read.seal_holds(), Some(true));
-        let changes: [fn(&mut Prediction); 6] = [
+        let changes: [fn(&mut Prediction); 7] = [
             |p| p.from = "2".to_owned(),
             |p| p.lever = "batch".to_owned(),
             |p| p.range_per_s[0] = 149.0,
             |p| p.range_per_s[1] = 308.0,
             |p| p.basis.push('!'),
             |p| p.stated_at = None,
+            |p| p.limit = Some("app-cpu".to_owned()),
         ];
         for change in changes {
             let mut changed = sealed();

@@ -114,6 +114,10 @@ pub struct Prediction {
     pub range_per_s: [f64; 2],
     /// How the range was computed, in one line.
     pub basis: String,
+    /// What is expected to limit then, as a verdict would name it; absent where the model does not
+    /// know, and in results of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
     /// What came.
     pub measured_per_s: Option<f64>,
     /// Whether what came lies in the range; absent while not measured, and when undecided.
@@ -130,6 +134,18 @@ pub struct Prediction {
     /// SHA-256 of what was stated, before the lever was run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
+}
+
+impl Prediction {
+    /// Whether what was expected to limit is what a verdict found. `None` where nothing was expected,
+    /// or the verdict says nothing.
+    pub fn limit_came(&self, verdict: &Verdict) -> Option<bool> {
+        let expected = self.limit.as_deref().filter(|_| verdict.inconclusive.is_none())?;
+        // A limit on the server's CPU is its CPU, seen from the other side.
+        let kind =
+            |name: &str| if name == "cpu-throttling" { "server-cpu" } else { name }.to_owned();
+        Some(kind(expected) == kind(&verdict.bottleneck))
+    }
 }
 
 /// What became of a prediction.

@@ -3,6 +3,7 @@
 
 use pinchpoint_measure::{BudgetSource, RunResult, Variant, Verdict, significant};
 
+use crate::predictions;
 use crate::probes::probe_line;
 use crate::table::{Flow, Paint, Style};
 use crate::text::{clean, fixed, pad, pad_left, percent, shorten, width};
@@ -49,7 +50,25 @@ pub fn explain(result: &RunResult, name: &str, columns: usize, style: Style) -> 
         Some(verdict) => page.verdict(variant, verdict),
         None => page.text(2, "no verdict: it has no figures that count", Paint::Plain),
     }
+    page.section("expected of it before it was run", &expected(variant));
     Some(page.out)
+}
+
+/// What was expected of a variant and what came of it, or why nothing was expected.
+fn expected(variant: &Variant) -> Vec<String> {
+    if let Some(reason) = &variant.unpredicted {
+        return vec![format!("no prediction: {}", clean(reason))];
+    }
+    let Some(prediction) = &variant.prediction else { return Vec::new() };
+    let [lo, hi] = prediction.range_per_s.map(|end| significant(end, 3));
+    let (lever, from) = (clean(&prediction.lever), clean(&prediction.from));
+    let mut range = format!("by {lever}, from {from}: {lo}–{hi}/s");
+    if let Some(measured) = prediction.measured_per_s {
+        let (came, outcome) = (significant(measured, 3), predictions::outcome(prediction));
+        range.push_str(&format!(", measured {came}, {outcome}"));
+    }
+    let basis = Some(clean(&prediction.basis)).filter(|basis| !basis.is_empty());
+    [Some(range), predictions::limit(variant), basis].into_iter().flatten().collect()
 }
 
 struct Page {
@@ -176,6 +195,24 @@ mod tests {
         let text = explain(&fixture::interrupted(), "3-A", 80, Style::Plain).unwrap();
         assert!(text.contains("no verdict"), "{text}");
         assert_eq!(explain(&fixture::ladder(), "9", 80, Style::Plain), None);
+    }
+
+    #[test]
+    fn what_was_expected_is_held_against_what_came() {
+        let mut result = fixture::ladder();
+        let page = |result: &RunResult| explain(result, "2", 120, Style::Plain).unwrap();
+        assert!(page(&result).contains("by pool, from 1: 1,734–3,600/s, measured 6,707, missed"));
+        let prediction = result.variants[2].prediction.as_mut().unwrap();
+        prediction.limit = Some("server-cpu".to_owned());
+        assert!(page(&result).contains("expected server-cpu to limit\n"), "{}", page(&result));
+        result.variants[2].verdict =
+            Some(Verdict { bottleneck: "wal-flush".to_owned(), ..Verdict::default() });
+        assert!(page(&result).contains("expected server-cpu to limit, found wal-flush"));
+        let lines = predictions::lines(&result).join("\n");
+        assert!(lines.contains("What then limits was foreseen in 0 of 1."), "{lines}");
+        result.variants[2].prediction = None;
+        result.variants[2].unpredicted = Some("the load follows a schedule".to_owned());
+        assert!(page(&result).contains("no prediction: the load follows a schedule"));
     }
 
     #[test]

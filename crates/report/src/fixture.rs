@@ -246,6 +246,7 @@ fn variant(index: usize, sketch: &Sketch) -> Variant {
         trials,
         verdict: None,
         prediction: None,
+        unpredicted: None,
     }
 }
 

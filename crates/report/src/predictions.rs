@@ -1,6 +1,6 @@
 //! What was expected of variants, and what became of it.
 
-use pinchpoint_measure::{Prediction, RunResult, significant};
+use pinchpoint_measure::{Prediction, RunResult, Variant, significant};
 
 use crate::document::Document;
 use crate::text::{clean, count};
@@ -37,11 +37,35 @@ fn fared(result: &RunResult) -> Option<String> {
         n => format!(", {n} undecided"),
     };
     Some(format!(
-        "{} of {} held{undecided}, median width × {}.",
+        "{} of {} held{undecided}, median width × {}.{}",
         judged.iter().filter(|p| p.held == Some(true)).count(),
         count(judged.len(), "prediction", "predictions"),
-        significant(middle, 3)
+        significant(middle, 3),
+        limits(result).map_or_else(String::new, |text| format!(" {text}"))
     ))
+}
+
+/// `What then limits was foreseen in 5 of 7.`
+fn limits(result: &RunResult) -> Option<String> {
+    let came = result.variants.iter().filter_map(|v| {
+        let prediction = v.prediction.as_ref().filter(|p| p.measured_per_s.is_some())?;
+        prediction.limit_came(v.verdict.as_ref()?)
+    });
+    let came: Vec<bool> = came.collect();
+    let right = came.iter().filter(|right| **right).count();
+    (!came.is_empty())
+        .then(|| format!("What then limits was foreseen in {right} of {}.", came.len()))
+}
+
+/// `expected app-cpu to limit, found pool-wait`; `None` where that was not said.
+pub(crate) fn limit(variant: &Variant) -> Option<String> {
+    let prediction = variant.prediction.as_ref()?;
+    let expected = format!("expected {} to limit", clean(prediction.limit.as_deref()?));
+    let verdict = variant.verdict.as_ref().filter(|_| prediction.measured_per_s.is_some());
+    Some(match verdict {
+        Some(verdict) => format!("{expected}, found {}", clean(&verdict.bottleneck)),
+        None => expected,
+    })
 }
 
 /// What became of a prediction that was held against a measurement.
@@ -61,9 +85,26 @@ pub(crate) fn section(document: &mut Document, result: &RunResult, kind: &str, u
         .iter()
         .filter_map(|v| Some((clean(&v.name), v.prediction.as_ref()?)))
         .collect();
-    if predicted.is_empty() {
-        return;
+    if !predicted.is_empty() {
+        table(document, result, &predicted, kind, unit);
     }
+    let silent = result.variants.iter().filter_map(|v| {
+        Some(format!("{kind} {}: {}", clean(&v.name), clean(v.unpredicted.as_deref()?)))
+    });
+    let silent: Vec<String> = silent.collect();
+    if !silent.is_empty() {
+        document.paragraph("Nothing was expected of these, for a reason:".to_owned());
+        document.list(silent);
+    }
+}
+
+fn table(
+    document: &mut Document,
+    result: &RunResult,
+    predicted: &[(String, &Prediction)],
+    kind: &str,
+    unit: &str,
+) {
     let expected = format!("expected {unit}/s");
     let from = format!("from {kind}");
     let head = [kind, "lever", &expected, "width", "measured", "", &from];
@@ -72,7 +113,11 @@ pub(crate) fn section(document: &mut Document, result: &RunResult, kind: &str, u
         "A range is computed from the {kind} that it starts from, and stated before the {kind} is \
          run for the first time; it is not changed afterwards. This is what each is based on:"
     ));
-    let bases = predicted.iter().map(|(name, p)| format!("{kind} {name}: {}", p.basis));
+    let bases = result.variants.iter().filter_map(|variant| {
+        let prediction = variant.prediction.as_ref()?;
+        let limit = limit(variant).map_or_else(String::new, |text| format!("; {text}"));
+        Some(format!("{kind} {}: {}{limit}", clean(&variant.name), prediction.basis))
+    });
     document.list(bases.collect());
 }
 

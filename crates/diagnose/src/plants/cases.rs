@@ -261,14 +261,12 @@ fn applications() -> Vec<Case> {
         stack.sessions =
             Some(SessionFigures { most, opened, allowed, samples: 90, transactions: None });
     };
+    let (behind, full) = behind_a_pooler();
     let mut machine = Plant { cpu: 0.98, ..app() };
     machine.change = |_, _, stack| {
         stack.processes.push(ProcessFigures { cpus: None, ..process("app", 1.0, 0.7, 0.0) });
         stack.processes.push(ProcessFigures { cpus: None, ..process("postgres", 1.0, 0.7, 0.0) });
     };
-    let mut reader = app();
-    reader.phases = vec![(Phase::FirstByte, 50.0)];
-    reader.waits.push((WaitClass::ClientWrite, "Client:ClientWrite", 30.0));
     vec![
         ("failures", failing, "failures"),
         ("pooler's slots", slots, "pooler-slots"),
@@ -278,11 +276,47 @@ fn applications() -> Vec<Case> {
         ("limited server", limited, "cpu-throttling"),
         ("cache", misses, "cache-misses"),
         ("application's pool", pool, "pool-wait"),
+        ("application's pool behind a pooler", behind, "pool-wait"),
+        ("a full pool in front of too few slots", full, "pooler-slots"),
         ("whole machine", machine, "machine-cpu"),
         ("whole machine, with a cache", busy_elsewhere(), "machine-cpu"),
-        ("slow reader", reader, "slow-reader"),
+        ("slow reader", slow_reader(), "slow-reader"),
         ("idle application", app(), "users"),
     ]
+}
+
+fn slow_reader() -> Plant {
+    let mut reader = Plant::application();
+    reader.phases = vec![(Phase::FirstByte, 50.0)];
+    reader.waits.push((WaitClass::ClientWrite, "Client:ClientWrite", 30.0));
+    reader
+}
+
+/// A pool whose 5 connections all have a server connection each, and one that has more of them than
+/// there are server connections.
+fn behind_a_pooler() -> (Plant, Plant) {
+    let mut own = Plant::application();
+    own.factors.push(("connections", json!(5)));
+    own.change = |_, _, stack| {
+        stack.pooler = Some(PoolerFigures {
+            clients_most: 5,
+            servers_active_mean: 4.8,
+            samples: 90,
+            ..PoolerFigures::default()
+        });
+    };
+    let mut slots = own.clone();
+    slots.change = |_, _, stack| {
+        stack.pooler = Some(PoolerFigures {
+            totals: [("total_wait_time".to_owned(), 160_000_000)].into(),
+            clients_most: 5,
+            clients_waiting_mean: 3.0,
+            servers_active_mean: 2.0,
+            samples: 90,
+            ..PoolerFigures::default()
+        });
+    };
+    (own, slots)
 }
 
 /// A cache that misses, on a machine without CPU, while the database has little to do.

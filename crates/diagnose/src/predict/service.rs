@@ -1,256 +1,176 @@
-use pinchpoint_measure::{Prediction, Variant, significant};
-
 use super::model::Range;
-use crate::bounds::Demands;
+use crate::bounds::{Bounds, Demands};
 use crate::reading::{Reading, positive};
-use crate::{Experience, Machine};
-
-/// A change to a service under a closed load, with what was learned of it beforehand. Ranges are
-/// from the least to the most that a figure may be.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Change {
-    /// More or fewer users.
-    Users(f64),
-    /// A process gets this many times its CPU.
-    Cpus {
-        /// `postgres`, `app`, `pgbouncer`, `redis`.
-        process: String,
-        /// Its CPU after ÷ before.
-        times: f64,
-    },
-    /// Connections are kept, by the application or by a pooler.
-    KeptConnections {
-        /// CPU that the server spent on setting up the connections of an operation, in milliseconds.
-        server_ms: [f64; 2],
-        /// The same of the application.
-        app_ms: [f64; 2],
-        /// CPU of the pooler for an operation; 0 without one.
-        pooler_ms: [f64; 2],
-    },
-    /// A share of operations is answered by a cache.
-    Cache {
-        /// Hits ÷ lookups (0 to 1), from a replay of the keys or a run with the same ones.
-        hits: [f64; 2],
-        /// CPU of the application for a hit, in milliseconds.
-        hit_ms: [f64; 2],
-    },
-    /// An index for one statement.
-    Index {
-        /// The statement's share of the server's CPU (0 to 1).
-        share: [f64; 2],
-        /// Pages that it reads after ÷ before, from `EXPLAIN (ANALYZE, BUFFERS)`.
-        pages: [f64; 2],
-    },
-    /// One joined statement instead of many.
-    Join {
-        /// Server's CPU of the joined statement ÷ that of all that it replaces.
-        server: [f64; 2],
-        /// Round trips that an operation no longer makes, times what one takes, in milliseconds.
-        saved_ms: [f64; 2],
-    },
-}
 
 /// CPU of an operation when more users are there, against before: caches and wake-ups are shared,
 /// or they contend.
 const MORE: [f64; 2] = [0.92, 1.3];
 /// The same for fewer users.
 const FEWER: [f64; 2] = [0.8, 1.1];
-/// Names of the processes, and whether one thread does all of its work.
-const PROCESSES: [(&str, bool); 4] =
-    [("postgres", false), ("app", false), ("pgbouncer", true), ("redis", true)];
-
-impl Change {
-    /// The lever that it is.
-    pub const fn lever(&self) -> &'static str {
-        match self {
-            Self::Users(_) => "concurrency",
-            Self::Cpus { .. } => "cpu",
-            Self::KeptConnections { .. } => "pooler",
-            Self::Cache { .. } => "cache",
-            Self::Index { .. } => "index",
-            Self::Join { .. } => "join",
-        }
-    }
-}
-
-/// The throughput to expect of a service after a change: the demands of an operation on each
-/// process are measured (CPU ÷ operations); the time in which operations do not get into each
-/// other's way is whatever makes the balanced job bounds hold for the throughput that was measured;
-/// and the bounds at the changed demands are the range.
-///
-/// `None` when the load follows a schedule, when no process was measured, or when the change needs
-/// a process that was not.
-pub fn predict_change(
-    from: &Variant,
-    change: &Change,
-    machine: &Machine,
-    experience: &Experience,
-) -> Option<Prediction> {
-    let reading = Reading::of(from, machine.cores())?;
-    if reading.target_per_s.is_some() {
-        return None;
-    }
-    let service = Service::of(&reading)?;
-    let range = service.after(change)?;
-    let widened = experience.widening(change.lever());
-    let range = range.times(1.0 / widened, widened);
-    let each = service.stations.iter().map(|s| {
-        format!(
-            "{} {} µs of {} CPU",
-            s.name,
-            significant(s.cpu_ms * 1e3, 3),
-            significant(s.cpus, 2)
-        )
-    });
-    Some(Prediction {
-        from: reading.name.clone(),
-        lever: change.lever().to_owned(),
-        range_per_s: [range.lo, range.hi],
-        basis: format!(
-            "an operation takes {}; {} to {} ms of it overlap with others'",
-            each.collect::<Vec<_>>().join(", "),
-            significant(service.delay.lo, 2),
-            significant(service.delay.hi, 2)
-        ),
-        widened: Some(widened),
-        ..Prediction::default()
-    })
-}
+/// Names of the processes, whether one thread does all of its work, and what a verdict calls it when
+/// its CPU limits.
+pub(super) const PROCESSES: [(&str, bool, &str); 5] = [
+    ("postgres", false, "server-cpu"),
+    ("app", false, "app-cpu"),
+    ("beside", false, "app-cpu"),
+    ("pgbouncer", true, "pooler-cpu"),
+    ("redis", true, "redis-cpu"),
+];
+/// Use of a process's CPU from which a verdict says that it limits.
+const FULL: f64 = 0.85;
+/// The same of the whole machine's.
+const MACHINE_FULL: f64 = 0.93;
+/// Use up to which nothing that is known of is near its limit: users wait for their own answers.
+pub(super) const IDLE: f64 = 0.7;
 
 /// A process that operations queue for.
 #[derive(Debug, Clone)]
-struct Station {
-    name: String,
+pub(super) struct Station {
+    pub name: String,
     /// CPU of an operation.
-    cpu_ms: f64,
+    pub cpu_ms: f64,
     /// CPUs that it may use.
-    cpus: f64,
+    pub cpus: f64,
 }
 
+/// The machine that the processes and the load share.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shared {
+    pub cores: f64,
+    /// CPU of an operation beside that of the processes: the load's own.
+    pub other_ms: f64,
+}
+
+/// A service under a closed load: what an operation demands of each process, and for how long it is
+/// in nobody's way.
 #[derive(Debug, Clone)]
-struct Service {
-    users: f64,
+pub(super) struct Service {
+    pub users: f64,
     /// Operations per second, as measured.
-    per_s: f64,
-    stations: Vec<Station>,
-    delay: Range,
+    pub per_s: f64,
+    pub stations: Vec<Station>,
+    /// In milliseconds.
+    pub delay: Range,
+    pub shared: Option<Shared>,
+}
+
+/// The station of a process that takes so much CPU for an operation.
+pub(super) fn station(name: &str, cpu_ms: f64, cpus: Option<f64>, cores: f64) -> Option<Station> {
+    let (name, single, _) = PROCESSES.into_iter().find(|known| known.0 == name)?;
+    let cpus = cpus.and_then(positive).unwrap_or(cores);
+    let cpus = if single { cpus.min(1.0) } else { cpus };
+    Some(Station { name: name.to_owned(), cpu_ms: positive(cpu_ms)?, cpus })
 }
 
 impl Service {
-    fn of(reading: &Reading) -> Option<Self> {
+    /// As it was measured.
+    pub(super) fn of(reading: &Reading) -> Option<Self> {
         let seen = reading.seen()?;
-        let of = |(name, single): (&str, bool)| {
+        let of = |(name, _, _): (&str, bool, &str)| {
             let process = seen.process(name)?;
-            let cpu_ms = positive(seen.each_ms(process.cpu_s?))?;
-            let cpus = process.cpus.and_then(positive).unwrap_or(reading.cores);
-            let cpus = if single { cpus.min(1.0) } else { cpus };
-            Some(Station { name: name.to_owned(), cpu_ms, cpus })
+            station(name, seen.each_ms(process.cpu_s?), process.cpus, reading.cores)
         };
-        let stations: Vec<Station> = PROCESSES.into_iter().filter_map(of).collect();
-        Self::calibrated(reading.users, reading.ops_per_s(), stations)
+        let stations = PROCESSES.into_iter().filter_map(of).collect();
+        let other_ms = reading.client_cpu * reading.cores / reading.ops_per_s() * 1000.0;
+        let shared = Shared { cores: reading.cores, other_ms };
+        Self::calibrated(reading.users, reading.ops_per_s(), stations, Some(shared))
     }
 
     /// With the delays for which the bounds hold.
-    fn calibrated(users: f64, per_s: f64, stations: Vec<Station>) -> Option<Self> {
+    pub(super) fn calibrated(
+        users: f64,
+        per_s: f64,
+        stations: Vec<Station>,
+        shared: Option<Shared>,
+    ) -> Option<Self> {
         let (users, per_s) = (positive(users)?, positive(per_s)?);
         if stations.is_empty() {
             return None;
         }
         let most = users / per_s * 1000.0;
-        let bounds = |delay: f64| throughput(&stations, delay, users);
+        let mut found = Self { users, per_s, stations, delay: Range::exactly(0.0), shared };
+        let bounds = |delay: f64| found.at(delay, users);
         // Figures are never so exact that a ceiling is met to the last digit.
         let seen = per_s.min(bounds(0.0)?.hi);
         let delay = Range {
             lo: boundary(most, |delay| bounds(delay).is_some_and(|b| b.lo > seen * (1.0 + 1e-9))),
             hi: boundary(most, |delay| bounds(delay).is_some_and(|b| b.hi >= seen * (1.0 - 1e-9))),
         };
-        Some(Self { users, per_s, stations, delay })
+        found.delay = delay;
+        Some(found)
     }
 
-    /// The range after a change.
-    fn after(&self, change: &Change) -> Option<Range> {
-        let (mut least, mut most) = (self.clone(), self.clone());
-        least.apply(change, 0)?;
-        most.apply(change, 1)?;
+    /// The same with each process's CPU of an operation times a factor.
+    pub(super) fn times(&self, factor: f64) -> Self {
+        let mut other = self.clone();
+        other.stations.iter_mut().for_each(|s| s.cpu_ms *= factor);
+        other
+    }
+
+    /// What so many users get, when an operation takes the CPU of `least` at least and that of `most`
+    /// at most. Where fewer than all can get at the database at a time, `served` are that many.
+    pub(super) fn range(
+        &self,
+        least: &Self,
+        most: &Self,
+        users: f64,
+        served: f64,
+    ) -> Option<Range> {
         // A measurement above what its own demands allow shows how far those are off.
-        let ceiling = throughput(&self.stations, 0.0, self.users)?.hi;
+        let ceiling = self.at(0.0, self.users)?.hi;
         let off = (self.per_s / ceiling).max(1.0);
-        let hi = throughput(&least.stations, least.delay.lo, least.users)?.hi * off;
-        let lo = throughput(&most.stations, most.delay.hi, most.users)?.lo;
+        let hi = least.at(least.delay.lo, users)?.hi * off;
+        let lo = most.at(most.delay.hi, served.min(users))?.lo;
         Some(Range { lo: positive(lo)?.min(hi), hi: positive(hi)? })
     }
 
-    fn station(&mut self, name: &str) -> Option<&mut Station> {
-        self.stations.iter_mut().find(|s| s.name == name)
+    /// The range for other users.
+    pub(super) fn with_users(&self, users: f64) -> Option<Range> {
+        let users = positive(users)?;
+        let [least, most] = if users > self.users { MORE } else { FEWER };
+        self.range(&self.times(least), &self.times(most), users, users)
     }
 
-    /// Changes the demands, to the least (`end` 0) or the most (`end` 1) that they may be.
-    fn apply(&mut self, change: &Change, end: usize) -> Option<()> {
-        // What is gained is least where most of the demand stays.
-        let other = 1 - end;
-        match change {
-            Change::Users(users) => {
-                let users = positive(*users)?;
-                let factor = if users > self.users { MORE } else { FEWER }[end];
-                self.stations.iter_mut().for_each(|s| s.cpu_ms *= factor);
-                self.users = users;
-            }
-            Change::Cpus { process, times } => {
-                let times = positive(*times)?;
-                self.station(process)?.cpus *= times;
-            }
-            Change::KeptConnections { server_ms, app_ms, pooler_ms } => {
-                self.station("postgres")?.less(server_ms[other]);
-                if let Some(app) = self.station("app") {
-                    app.less(app_ms[other]);
-                }
-                if let Some(cpu_ms) = positive(pooler_ms[end]) {
-                    let name = "pgbouncer".to_owned();
-                    self.stations.push(Station { name, cpu_ms, cpus: 1.0 });
-                }
-            }
-            Change::Cache { hits, hit_ms } => {
-                let hits = hits[other].clamp(0.0, 1.0);
-                self.stations.iter_mut().for_each(|s| s.cpu_ms *= 1.0 - hits);
-                let app = self.station("app")?;
-                app.cpu_ms += hits * hit_ms[end].max(0.0);
-                self.shorten(1.0 - hits, 0.0);
-            }
-            Change::Index { share, pages } => {
-                let pages = pages[end].clamp(0.0, 1.0);
-                self.station("postgres")?.cpu_ms *=
-                    1.0 - share[other].clamp(0.0, 1.0) * (1.0 - pages);
-            }
-            Change::Join { server, saved_ms } => {
-                self.station("postgres")?.cpu_ms *= positive(server[end])?;
-                self.shorten(1.0, saved_ms[other].max(0.0));
-            }
+    /// What is expected to limit at this throughput, as a verdict would name it: what is nearest to
+    /// being full; `users` where nothing is near.
+    pub(super) fn limit(&self, per_s: f64) -> String {
+        let used = |s: &Station| per_s * s.cpu_ms / 1000.0 / s.cpus / FULL;
+        let own = self.stations.iter().filter_map(|s| {
+            let (_, _, bottleneck) = PROCESSES.into_iter().find(|known| known.0 == s.name)?;
+            let held_back =
+                s.name == "postgres" && self.shared.is_some_and(|shared| s.cpus < shared.cores);
+            Some((if held_back { "cpu-throttling" } else { bottleneck }, used(s)))
+        });
+        let machine = self.shared.map(|shared| {
+            let used = per_s * self.all_ms(shared) / 1000.0 / shared.cores;
+            ("machine-cpu", used / MACHINE_FULL)
+        });
+        let fullest = own.chain(machine).max_by(|a, b| a.1.total_cmp(&b.1));
+        match fullest {
+            Some((name, used)) if used * FULL >= IDLE => name.to_owned(),
+            _ => "users".to_owned(),
         }
-        Some(())
     }
 
-    fn shorten(&mut self, factor: f64, saved_ms: f64) {
-        let shorter = |ms: f64| (ms * factor - saved_ms).max(0.0);
-        self.delay = Range { lo: shorter(self.delay.lo), hi: shorter(self.delay.hi) };
+    /// CPU of an operation, all processes and the load together.
+    fn all_ms(&self, shared: Shared) -> f64 {
+        self.stations.iter().fold(shared.other_ms, |sum, s| sum + s.cpu_ms)
     }
-}
 
-impl Station {
-    /// Takes CPU from it, but never all: something is done for an operation.
-    fn less(&mut self, ms: f64) {
-        self.cpu_ms = (self.cpu_ms - ms.max(0.0)).max(self.cpu_ms / 100.0);
+    /// Operations per second by the balanced job bounds. A process with less than a CPU takes longer;
+    /// one with several serves several at a time; the machine bounds them all.
+    fn at(&self, delay_ms: f64, users: f64) -> Option<Bounds> {
+        let add = |all: Demands, s: &Station| {
+            let slowed = s.cpu_ms / s.cpus.min(1.0);
+            all.station(slowed, s.cpus)
+        };
+        let mut demands = self.stations.iter().fold(Demands::delay(delay_ms), add);
+        if let Some(shared) = self.shared {
+            demands = demands.shared(self.all_ms(shared) / shared.cores);
+        }
+        let bounds = demands.throughput(users)?;
+        Some(Bounds { lo: bounds.lo * 1000.0, hi: bounds.hi * 1000.0 })
     }
-}
-
-/// Operations per second by the balanced job bounds. A process with less than a CPU takes longer;
-/// one with several serves several at a time.
-fn throughput(stations: &[Station], delay_ms: f64, users: f64) -> Option<crate::bounds::Bounds> {
-    let add = |all: Demands, s: &Station| {
-        let slowed = s.cpu_ms / s.cpus.min(1.0);
-        all.station(slowed, s.cpus)
-    };
-    let bounds = stations.iter().fold(Demands::delay(delay_ms), add).throughput(users)?;
-    Some(crate::bounds::Bounds { lo: bounds.lo * 1000.0, hi: bounds.hi * 1000.0 })
 }
 
 /// The largest value up to `most` of which `holds` is true, when it is true up to some value and
@@ -282,7 +202,7 @@ mod tests {
         let stations =
             network.stations.iter().zip(names).map(|(d, name)| station(name, *d, 1.0)).collect();
         let per_s = exact(network, users) * 1000.0;
-        Service::calibrated(f64::from(users), per_s, stations).unwrap()
+        Service::calibrated(f64::from(users), per_s, stations, None).unwrap()
     }
 
     fn within(range: Range, exact: f64) -> bool {
@@ -306,14 +226,16 @@ mod tests {
             let times = 1.0 + random.share() * 4.0;
             let mut faster = network.clone();
             faster.stations[0] /= times;
-            let change = Change::Index { share: [1.0; 2], pages: [1.0 / times; 2] };
-            let range = service.after(&change).unwrap();
+            let mut changed = service.clone();
+            changed.stations[0].cpu_ms /= times;
+            let n = f64::from(users);
+            let range = service.range(&changed, &changed, n, n).unwrap();
             let truth = exact(&faster, users) * 1000.0;
             assert!(within(range, truth), "{network:?} {users} ÷ {times}: {range:?} {truth}");
             widths.push(range.hi / range.lo);
             // Other users.
             let others = random.users();
-            let range = service.after(&Change::Users(f64::from(others))).unwrap();
+            let range = service.with_users(f64::from(others)).unwrap();
             let truth = exact(&network, others) * 1000.0;
             assert!(within(range, truth), "{network:?} {users} → {others}: {range:?} {truth}");
         }
@@ -325,55 +247,60 @@ mod tests {
     /// the server limits at 1,000/s.
     fn bound_by_server() -> Service {
         let stations = vec![station("postgres", 0.5, 0.5), station("app", 0.1, 1.0)];
-        Service { users: 100.0, per_s: 1_000.0, stations, delay: Range::exactly(0.0) }
+        let delay = Range::exactly(0.0);
+        Service { users: 100.0, per_s: 1_000.0, stations, delay, shared: None }
     }
 
-    fn check(change: &Change, wanted: [f64; 2]) {
-        let range = bound_by_server().after(change).unwrap();
+    #[test]
+    fn more_users_by_hand_and_what_limits_them() {
+        // They change nothing but what they cost: 1,000 ÷ 1.3 to 1,000 ÷ 0.92.
+        let range = bound_by_server().with_users(200.0).unwrap();
         let near = |a: f64, b: f64| (a / b - 1.0).abs() < 0.03;
-        assert!(near(range.lo, wanted[0]) && near(range.hi, wanted[1]), "{change:?}: {range:?}");
+        assert!(near(range.lo, 769.0) && near(range.hi, 1_087.0), "{range:?}");
+        // At 1,000/s the half CPU is full; at 500/s nothing is.
+        assert_eq!(bound_by_server().limit(1_000.0), "server-cpu");
+        assert_eq!(bound_by_server().limit(500.0), "users");
+        let on_two =
+            Service { shared: Some(Shared { cores: 2.0, other_ms: 0.1 }), ..bound_by_server() };
+        assert_eq!(on_two.limit(1_000.0), "cpu-throttling");
+    }
+
+    /// Two cores, 0.7 ms of everybody's CPU: 2,857/s at most, though no process is at its limit.
+    #[test]
+    fn the_machine_bounds_what_its_processes_would_do_each_by_itself() {
+        let shared = Some(Shared { cores: 2.0, other_ms: 0.1 });
+        let stations = vec![station("postgres", 0.3, 2.0), station("app", 0.3, 1.0)];
+        let service = Service::calibrated(4.0, 2_000.0, stations, shared).unwrap();
+        let many = service.range(&service, &service, 400.0, 400.0).unwrap();
+        assert!((many.hi - 2_857.0).abs() < 1.0, "{many:?}");
+        assert!(many.lo > 2_600.0, "{many:?}");
+        assert_eq!(service.limit(2_800.0), "machine-cpu");
+        // A pool of 2 lets two in at a time; that is the least that it gives.
+        let pooled = service.range(&service, &service, 400.0, 2.0).unwrap();
+        assert!(pooled.lo < many.lo && (pooled.hi - many.hi).abs() < 1e-9, "{pooled:?}");
     }
 
     #[test]
-    fn each_lever_by_hand() {
-        // More users change nothing but what they cost: 1,000 ÷ 1.3 to 1,000 ÷ 0.92.
-        check(&Change::Users(200.0), [769.0, 1_087.0]);
-        // Twice the CPU: 1 CPU ÷ 0.5 ms.
-        check(&Change::Cpus { process: "postgres".to_owned(), times: 2.0 }, [2_000.0, 2_000.0]);
-        // 0.3 to 0.4 ms of set-up gone leaves 0.2 to 0.1 ms: 2,500 to 5,000; the pooler's 0.25 ms
-        // of its one thread allow 4,000.
-        let kept = Change::KeptConnections {
-            server_ms: [0.3, 0.4],
-            app_ms: [0.0, 0.0],
-            pooler_ms: [0.25, 0.25],
-        };
-        check(&kept, [2_500.0, 4_000.0]);
-        // 70 to 80 % hits: 0.15 to 0.1 ms of the server, 3,333 to 5,000.
-        check(&Change::Cache { hits: [0.7, 0.8], hit_ms: [0.05, 0.05] }, [3_333.0, 5_000.0]);
-        // A statement that is 80 % of the server's work reads a tenth: 0.5 × 0.28 = 0.14 ms.
-        check(&Change::Index { share: [0.8, 0.8], pages: [0.1, 0.1] }, [3_571.0, 3_571.0]);
-        // The joined statement costs 40 to 50 % of what it replaces.
-        check(&Change::Join { server: [0.4, 0.5], saved_ms: [0.0, 0.0] }, [2_000.0, 2_500.0]);
-    }
-
-    #[test]
-    fn a_process_that_nobody_measured_and_nonsense_predict_nothing() {
+    fn nonsense_predicts_nothing() {
         let service = bound_by_server();
-        let redis = Change::Cpus { process: "redis".to_owned(), times: 2.0 };
-        assert_eq!(service.after(&redis), None);
-        assert_eq!(service.after(&Change::Users(f64::NAN)), None);
-        assert_eq!(service.after(&Change::Users(0.0)), None);
-        assert!(Service::calibrated(10.0, 0.0, vec![station("app", 1.0, 1.0)]).is_none());
-        assert!(Service::calibrated(10.0, 5.0, vec![]).is_none());
+        assert_eq!(service.with_users(f64::NAN), None);
+        assert_eq!(service.with_users(0.0), None);
+        let app = || vec![station("app", 1.0, 1.0)];
+        assert!(Service::calibrated(10.0, 0.0, app(), None).is_none());
+        assert!(Service::calibrated(10.0, 5.0, vec![], None).is_none());
+        assert!(super::station("app", f64::NAN, None, 2.0).is_none());
+        assert!(super::station("somebody", 1.0, None, 2.0).is_none());
+        assert!((super::station("redis", 1.0, None, 4.0).unwrap().cpus - 1.0).abs() < 1e-9);
     }
 
     #[test]
     fn a_measurement_above_its_own_demands_is_believed() {
         // CPU was counted a little too high: 0.5 CPU ÷ 0.5 ms is 1,000, and 1,080 were measured.
         let stations = vec![station("postgres", 0.5, 0.5)];
-        let service = Service::calibrated(50.0, 1_080.0, stations).unwrap();
-        let double = Change::Cpus { process: "postgres".to_owned(), times: 2.0 };
-        let range = service.after(&double).unwrap();
+        let service = Service::calibrated(50.0, 1_080.0, stations, None).unwrap();
+        let mut double = service.clone();
+        double.stations[0].cpus *= 2.0;
+        let range = service.range(&double, &double, 50.0, 50.0).unwrap();
         assert!(range.lo <= 2_000.0 && 2_160.0 <= range.hi * 1.000_001, "{range:?}");
     }
 }

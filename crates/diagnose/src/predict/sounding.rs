@@ -1,5 +1,6 @@
 use pinchpoint_measure::{Factors, Variant, group_thousands, significant};
 
+use super::Expected;
 use super::model::Range;
 use super::target::{Target, active_users};
 use crate::Machine;
@@ -69,7 +70,7 @@ pub(super) fn expect(
     target: &Target,
     machine: &Machine,
     trial_s: f64,
-) -> Option<(Range, String)> {
+) -> Option<Expected> {
     let statement = Statement::fitted(soundings)?;
     let tried = f64::from(soundings[0].plan.users);
     let rows = target.rows.hi;
@@ -96,7 +97,10 @@ pub(super) fn expect(
         significant(more.lo, 2),
         significant(more.hi, 2),
     );
-    (range.lo > 0.0 && range.hi.is_finite()).then_some((range, basis))
+    let busy = last.busy.and_then(positive);
+    let row_cpu_ms = busy.map(|busy| busy.min(1.0) * machine.cores() * ms / tried / rows);
+    let sound = range.lo > 0.0 && range.hi.is_finite();
+    sound.then(|| Expected { range, basis: vec![basis], row_cpu_ms })
 }
 
 /// `221 statements/s of 3,125 rows`.

@@ -57,7 +57,7 @@ fn expect(
         trial_s: 5.0,
         experience: &experience,
     };
-    predict(from, to, &outlook)
+    predict(from, to, &outlook).ok()
 }
 
 fn check(from: &Sample, to: &Sample, machine: &Machine) -> Prediction {
@@ -232,6 +232,16 @@ fn where_nothing_honest_can_be_said_nothing_is() {
     for trial in &mut paced.trials {
         trial.pace = Pace::Open { target_per_s: 200.0, poisson: false };
     }
+    let outlook = Outlook {
+        lever: "",
+        machine: &HERE,
+        null_ceiling_per_s: None,
+        soundings: &[],
+        trial_s: 5.0,
+        experience: &Experience::default(),
+    };
+    let why = predict(&paced, &Sample::rung_2b().factors(), &outlook);
+    assert_eq!(why, Err(Unpredicted::Schedule));
     assert!(none(&paced, &Sample::rung_2b().factors()), "a schedule sets the throughput");
     let mut blind = variant.clone();
     for trial in &mut blind.trials {

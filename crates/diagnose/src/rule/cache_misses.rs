@@ -1,9 +1,10 @@
+use std::collections::BTreeMap;
+
 use pinchpoint_measure::significant;
 
 use super::{CPU_FULL, Candidate, Finding, LARGE_SHARE, Page, Rule, Signal};
 use crate::Machine;
 use crate::reading::{Reading, sound};
-use crate::seen::Seen;
 
 /// Share of misses from which a cache is worth a look.
 const MISSES: f64 = 0.2;
@@ -43,7 +44,9 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
     let Some(seen) = reading.seen().filter(|_| reading.requests) else {
         return Finding::cleared("");
     };
-    let Some((hits, misses)) = lookups(seen) else { return Finding::cleared("") };
+    let Some((hits, misses)) = lookups(&seen.app_metrics, &seen.redis) else {
+        return Finding::cleared("");
+    };
     let missed = sound(misses / (hits + misses));
     let text = format!("{:.0} % of look-ups miss", missed * 100.0);
     let server = seen.active_ms().or_else(|| {
@@ -72,13 +75,16 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
 }
 
 /// Hits and misses by the application's own metrics, or by Redis's.
-fn lookups(seen: &Seen) -> Option<(f64, f64)> {
+pub(crate) fn lookups(
+    app: &BTreeMap<String, f64>,
+    redis: &BTreeMap<String, f64>,
+) -> Option<(f64, f64)> {
     let sum = |name: &str| {
-        let series = seen.app_metrics.iter().filter(|(series, _)| series.starts_with(name));
+        let series = app.iter().filter(|(series, _)| series.starts_with(name));
         series.fold(0.0, |sum, (_, value)| sum + value)
     };
     let own = (sum("cache_hits_total"), sum("cache_misses_total"));
-    let redis = |name: &str| seen.redis.get(name).copied().unwrap_or(0.0);
+    let redis = |name: &str| redis.get(name).copied().unwrap_or(0.0);
     let shared = (redis("keyspace_hits"), redis("keyspace_misses"));
     [own, shared].into_iter().find(|(hits, misses)| hits + misses > 0.0)
 }

@@ -223,7 +223,7 @@ impl CaseRun<'_> {
     }
 
     /// The processes under test.
-    fn processes(&self, stack: &Stack) -> Vec<Watched> {
+    pub(super) fn processes(&self, stack: &Stack) -> Vec<Watched> {
         let mut processes = Vec::new();
         if let Some(postgres) = &self.bench.postgres {
             let plan = &self.matrix.postgres;

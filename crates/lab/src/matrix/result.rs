@@ -24,5 +24,6 @@ pub(crate) fn variant(matrix: &Matrix, case: &Case) -> Variant {
         summary: None,
         verdict: None,
         prediction: None,
+        unpredicted: None,
     }
 }

@@ -18,7 +18,7 @@ use crate::forecast::machine;
 use crate::matrix::bench::Bench;
 use crate::matrix::case::CaseRun;
 use crate::matrix::readiness::{Prepared, Readiness, obstacle, prepare};
-use crate::matrix::{MatrixOptions, facts, forecast, result};
+use crate::matrix::{MatrixOptions, facts, result};
 use crate::run::Finished;
 use crate::{clock, remembered, summary};
 
@@ -87,11 +87,11 @@ fn take_over(result: &mut RunResult, earlier: RunResult) {
 /// A matrix under way.
 pub(crate) struct MatrixRun<'a> {
     pub(crate) matrix: &'a Matrix,
-    options: &'a MatrixOptions,
+    pub(super) options: &'a MatrixOptions,
     pub(crate) cases: Vec<Case>,
     pub(crate) directory: ResultDirectory,
     sink: &'a mut dyn Sink,
-    cancel: &'a Cancel,
+    pub(super) cancel: &'a Cancel,
     pub(crate) result: RunResult,
     thresholds: Vec<Threshold>,
     pub(crate) readiness: BTreeMap<usize, Readiness>,
@@ -99,7 +99,7 @@ pub(crate) struct MatrixRun<'a> {
     /// Seconds that trials took beyond their measured part, and how many trials.
     pub(crate) spent: (f64, u32),
     /// What the predictions of past runs teach.
-    experience: Experience,
+    pub(super) experience: Experience,
 }
 
 impl MatrixRun<'_> {
@@ -246,11 +246,7 @@ impl MatrixRun<'_> {
             },
             None => Prepared::default(),
         };
-        if let Some(event) = forecast::state(&mut self.result, at, &self.experience) {
-            // On disk before the case is run.
-            self.directory.write_result(&self.result)?;
-            self.tell(&event);
-        }
+        self.look_ahead(bench, at, &prepared).await?;
         self.tell(&Event::TrialStarted {
             variant: case.name.clone(),
             trial: number,

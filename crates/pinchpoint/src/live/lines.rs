@@ -54,6 +54,7 @@ fn line(event: &Event, trials: u32) -> Option<String> {
             significant(prediction.range_per_s[1], 2),
             prediction.basis
         ),
+        Event::Unpredicted { variant, reason } => format!("{variant}: no prediction: {reason}"),
         Event::Warning { text } => format!("warning: {text}"),
         Event::RunEnded { status: RunStatus::Complete } => "done".to_owned(),
         Event::RunEnded { status } => format!("{status:?}").to_lowercase(),

@@ -101,6 +101,7 @@ impl State {
             | Event::Verdict { .. }
             | Event::Probe { .. }
             | Event::Prediction { .. }
+            | Event::Unpredicted { .. }
             | Event::Warning { .. }
             | Event::RunEnded { .. } => (),
         }

@@ -52,7 +52,7 @@ pub(crate) fn document(result: &RunResult) -> Document {
     pooler(&mut document, &rows);
     documents(&mut document, &rows);
     limits(&mut document, &rows);
-    if result.variants.iter().any(|v| v.prediction.is_some()) {
+    if result.variants.iter().any(|v| v.prediction.is_some() || v.unpredicted.is_some()) {
         document.heading("What was expected of cases");
         predictions::section(&mut document, result, "case", "requests");
     }

@@ -174,6 +174,7 @@ fn case(app: &str, framework: &str, mode: &str, users: u64, rps: f64, failed: u6
             ..Verdict::default()
         }),
         prediction: None,
+        unpredicted: None,
     }
 }
 
