@@ -345,6 +345,9 @@ fn watch_shows_what_a_server_waits_for_and_changes_nothing() {
         let line = run.stdout.lines().next().expect("a line");
         let json: serde_json::Value = serde_json::from_str(line).expect("JSON");
         assert_eq!(json["observation"]["sessions"]["waits"][0]["class"], "pause", "{json}");
+        let often = ["watch", "--dsn", &server.dsn, "--for", "2s", "--every", "400ms"];
+        let lines = pinchpoint(&often).stdout.lines().count();
+        assert!((2..=5).contains(&lines), "{lines} lines in two seconds");
         server.query(ALL);
         sleeper.join().expect("a session");
     }
@@ -365,6 +368,9 @@ fn watch_ends_well_on_ctrl_c_and_says_when_there_is_nothing_to_watch() {
     assert_eq!(run.code, Some(1), "{}", run.stdout);
     assert!(run.stderr.starts_with("error: failed to watch: "), "{}", run.stderr);
     assert_eq!(pinchpoint(&["watch", "--dsn", "http://x"]).code, Some(2));
+    let run = pinchpoint(&["watch", "--dsn", dsn, "--every", "10ms"]);
+    assert_eq!(run.code, Some(2), "{}", run.stdout);
+    assert!(run.stderr.contains("--every is 10 ms"), "{}", run.stderr);
     assert!(binary().is_file());
 }
 

@@ -6,14 +6,21 @@ use crate::link::Link;
 use crate::missing::Gaps;
 use crate::scheduling::{Scheduled, preemptions};
 use crate::sessions::Sessions;
+use crate::watched::Watched;
 
 /// The load's server processes as the scheduler counts them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Backends(BTreeMap<u32, (Scheduled, Option<u64>)>);
 
 impl Backends {
-    /// Reads those that are there now; none where the server is on another machine.
-    pub(crate) async fn read(link: &mut Link, sessions: &Sessions, gaps: &mut Gaps) -> Self {
+    /// Reads those that are there now, of which some may just have been; none where the server is
+    /// on another machine.
+    pub(crate) async fn read(
+        link: &mut Link,
+        sessions: &Sessions,
+        just_read: &[Watched],
+        gaps: &mut Gaps,
+    ) -> Self {
         if !link.facts.local {
             let reason = "the server's processes are not on this machine, or not to be seen";
             gaps.note("backends", reason);
@@ -31,7 +38,9 @@ impl Backends {
             }
         };
         let pids = rows.into_iter().filter_map(|row| row.first()?.as_ref()?.parse::<u32>().ok());
-        let read = |pid| Some((pid, (Scheduled::of_process(pid)?, preemptions(pid))));
+        let known = |pid| just_read.iter().find_map(|process| process.thread(pid));
+        let scheduled = |pid| known(pid).or_else(|| Scheduled::of_process(pid));
+        let read = |pid| Some((pid, (scheduled(pid)?, preemptions(pid))));
         Self(pids.filter_map(read).collect())
     }
 

@@ -7,7 +7,7 @@ use crate::cpu::Times;
 use crate::disk::{Disk, DiskUse};
 use crate::paging::Paging;
 use crate::pressure::Pressure;
-use crate::scheduling::{delay_since, run_delays};
+use crate::scheduling::{Scheduled, delay_since, threads_of};
 use crate::tree::own_cpu;
 
 /// The machine at one instant: what it has counted since it started.
@@ -20,7 +20,7 @@ pub(crate) struct Host {
     disk: Option<DiskUse>,
     own_cpu: Option<Duration>,
     /// Time that threads of ours have waited for a CPU.
-    own_delays: BTreeMap<u32, Duration>,
+    own_threads: BTreeMap<u32, Scheduled>,
 }
 
 impl Host {
@@ -33,7 +33,7 @@ impl Host {
             paging: Paging::read(),
             disk: disk.and_then(Disk::read),
             own_cpu: own_cpu(),
-            own_delays: run_delays([(std::process::id(), false)]),
+            own_threads: threads_of([(std::process::id(), false)]),
         }
     }
 
@@ -62,8 +62,8 @@ impl Host {
             cpu_share: cpu.map(|cpu| cpu.busy_percent / 100.0),
             steal_share: cpu.map(|cpu| cpu.steal_share),
             foreign_cpu_s: foreign,
-            own_delay_s: (!self.own_delays.is_empty())
-                .then(|| delay_since(&earlier.own_delays, &self.own_delays).as_secs_f64()),
+            own_delay_s: (!self.own_threads.is_empty())
+                .then(|| delay_since(&earlier.own_threads, &self.own_threads).as_secs_f64()),
             cpu_pressure: share(self.pressure.cpu, earlier.pressure.cpu),
             io_pressure: share(self.pressure.io, earlier.pressure.io),
             memory_pressure: share(self.pressure.memory, earlier.pressure.memory),
@@ -95,7 +95,7 @@ mod tests {
                 flushes: Some((seconds * 10, seconds * 30)),
             }),
             own_cpu: None,
-            own_delays: BTreeMap::from([(1, after / 4)]),
+            own_threads: BTreeMap::from([(1, Scheduled { cpu: after, delay: after / 4 })]),
         }
     }
 

@@ -29,15 +29,15 @@ impl Scheduled {
     }
 }
 
-/// Time that each thread of these processes was ready to run and waiting for a CPU. Beside each
-/// stands whether it is known to have one thread only.
-pub(crate) fn run_delays(
+/// What each thread of these processes was given. Beside each stands whether it is known to have
+/// one thread only.
+pub(crate) fn threads_of(
     processes: impl IntoIterator<Item = (u32, bool)>,
-) -> BTreeMap<u32, Duration> {
-    let mut delays = BTreeMap::new();
+) -> BTreeMap<u32, Scheduled> {
+    let mut threads = BTreeMap::new();
     for (pid, single) in processes {
         if single {
-            delays.extend(Scheduled::of_process(pid).map(|scheduled| (pid, scheduled.delay)));
+            threads.extend(Scheduled::of_process(pid).map(|scheduled| (pid, scheduled)));
             continue;
         }
         let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
@@ -46,22 +46,21 @@ pub(crate) fn run_delays(
             let Some(number) = name.to_str().and_then(|n| n.parse().ok()) else { continue };
             let text = proc_text(&format!("/proc/{pid}/task/{number}/schedstat"));
             if let Some(scheduled) = text.and_then(|text| Scheduled::parse(&text)) {
-                delays.insert(number, scheduled.delay);
+                threads.insert(number, scheduled);
             }
         }
     }
-    delays
+    threads
 }
 
-/// What was added from one reading of [`run_delays`] to the next; threads that ended in between
-/// have taken theirs with them.
+/// Time ready to run and waiting for a CPU that was added from one reading of [`threads_of`] to the
+/// next; threads that ended in between have taken theirs with them.
 pub(crate) fn delay_since(
-    earlier: &BTreeMap<u32, Duration>,
-    now: &BTreeMap<u32, Duration>,
+    earlier: &BTreeMap<u32, Scheduled>,
+    now: &BTreeMap<u32, Scheduled>,
 ) -> Duration {
-    now.iter()
-        .map(|(task, delay)| delay.saturating_sub(earlier.get(task).copied().unwrap_or_default()))
-        .sum()
+    let before = |task| earlier.get(task).copied().unwrap_or_default();
+    now.iter().map(|(task, now)| now.delay.saturating_sub(before(task).delay)).sum()
 }
 
 /// Times that a process was put off a CPU without asking for it.
@@ -99,7 +98,9 @@ mod tests {
     #[test]
     fn a_thread_that_came_counts_from_its_start_and_one_that_left_not_at_all() {
         let delays = |pairs: &[(u32, u64)]| {
-            pairs.iter().map(|(task, s)| (*task, Duration::from_secs(*s))).collect()
+            let scheduled =
+                |s| Scheduled { cpu: Duration::from_secs(9), delay: Duration::from_secs(s) };
+            pairs.iter().map(|(task, s)| (*task, scheduled(*s))).collect()
         };
         let (before, after) = (delays(&[(1, 5), (2, 9)]), delays(&[(1, 7), (3, 1)]));
         assert_eq!(delay_since(&before, &after), Duration::from_secs(3));
@@ -110,8 +111,8 @@ mod tests {
     fn this_process_has_been_on_a_cpu() {
         let own = std::process::id();
         assert!(Scheduled::of_process(own).is_some());
-        assert!(!run_delays([(own, false)]).is_empty());
-        assert_eq!(run_delays([(own, true)]).len(), 1);
+        assert!(!threads_of([(own, false)]).is_empty());
+        assert_eq!(threads_of([(own, true)]).len(), 1);
         assert!(preemptions(own).is_some());
     }
 

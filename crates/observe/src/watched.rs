@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pinchpoint_measure::ProcessFigures;
 
-use crate::scheduling::{delay_since, run_delays};
+use crate::scheduling::{Scheduled, delay_since, threads_of};
 use crate::throttling::memory_pushes;
 use crate::{Throttling, TreeUse, memory_peak, process_tree, throttling};
 
@@ -27,7 +27,7 @@ struct Reading {
     tree: TreeUse,
     held: Option<Throttling>,
     pushes: Option<u64>,
-    delays: BTreeMap<u32, Duration>,
+    threads: BTreeMap<u32, Scheduled>,
 }
 
 impl Watched {
@@ -53,7 +53,7 @@ impl Watched {
 
     /// Reads what was used before the load.
     pub fn begin(&mut self) {
-        self.before = self.read();
+        (self.before, self.after) = (self.read(), None);
         self.resident.clear();
     }
 
@@ -65,6 +65,11 @@ impl Watched {
     /// Reads what has been used by the end of the load.
     pub fn end(&mut self) {
         self.after = self.read();
+    }
+
+    /// What one of its processes, of one thread, had been given when it was last read.
+    pub(crate) fn thread(&self, pid: u32) -> Option<Scheduled> {
+        self.after.as_ref().or(self.before.as_ref())?.threads.get(&pid).copied()
     }
 
     /// Lets the end of one stretch of time be the beginning of the next.
@@ -85,9 +90,9 @@ impl Watched {
 
     fn read(&self) -> Option<Reading> {
         let tree = process_tree(self.pid)?;
-        let delays = run_delays(tree.threads.iter().map(|(pid, threads)| (*pid, *threads == 1)));
+        let threads = threads_of(tree.threads.iter().map(|(pid, threads)| (*pid, *threads == 1)));
         let held = throttling(&self.groups);
-        Some(Reading { tree, held, pushes: memory_pushes(&self.groups), delays })
+        Some(Reading { tree, held, pushes: memory_pushes(&self.groups), threads })
     }
 
     /// CPU used in between.
@@ -112,8 +117,8 @@ impl Watched {
         figures.cpu_s = Some(cpu.as_secs_f64());
         figures.cpu_us_per_op =
             (operations > 0).then(|| cpu.as_secs_f64() * 1e6 / operations as f64);
-        if !after.delays.is_empty() {
-            figures.run_delay_s = Some(delay_since(&before.delays, &after.delays).as_secs_f64());
+        if !after.threads.is_empty() {
+            figures.run_delay_s = Some(delay_since(&before.threads, &after.threads).as_secs_f64());
         }
         if let (Some(before), Some(after)) = (&before.held, &after.held) {
             let held = after.since(before);

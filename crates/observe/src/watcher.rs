@@ -132,9 +132,6 @@ impl Watcher {
 
     /// Begins a stretch of time.
     pub(crate) async fn begin(&mut self) {
-        for process in &mut self.spec.processes {
-            process.begin();
-        }
         let mut gaps = self.gaps.clone();
         let from = self.read(true, &mut gaps).await;
         self.set_out(from, gaps);
@@ -188,11 +185,15 @@ impl Watcher {
         let cpu = thread_cpu();
         let server_cpu = self.link.as_ref().and_then(Link::server_cpu);
         let host = Host::read(self.disk);
+        if let Some(link) = self.link.as_mut().filter(|link| !first && link.is_open()) {
+            counters = counters::read(link, first, gaps).await;
+        }
+        for process in &mut self.spec.processes {
+            if first { process.begin() } else { process.end() }
+        }
         if let Some(link) = self.link.as_mut().filter(|link| link.is_open()) {
-            if !first {
-                counters = counters::read(link, first, gaps).await;
-            }
-            backends = Backends::read(link, &self.spec.sessions, gaps).await;
+            let processes = &self.spec.processes;
+            backends = Backends::read(link, &self.spec.sessions, processes, gaps).await;
             if let Some(schema) = &self.statements {
                 statements = Statements::read(link, schema, gaps).await;
             }
@@ -208,9 +209,6 @@ impl Watcher {
     pub(crate) async fn end(&mut self, go_on: bool) -> Observed {
         let Some(mut course) = self.course.take() else { return Observed::default() };
         let to = self.read(false, &mut course.gaps).await;
-        for process in &mut self.spec.processes {
-            process.end();
-        }
         let mut observation = self.observation(&mut course, &to);
         if let (Some(link), Some(schema)) = (&mut self.link, &self.statements) {
             observation.statements =

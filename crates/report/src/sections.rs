@@ -35,6 +35,7 @@ pub(crate) fn document(result: &RunResult) -> Document {
         alt: "Throughput of each rung on a logarithmic axis, and where the time of one operation went"
             .to_owned(),
     });
+    analysis::verdicts(&mut document, result);
     levels::levels(&mut document, result);
     climb::documents(&mut document, result);
     time::phases(&mut document, result);

@@ -22,7 +22,11 @@ pub(crate) struct WatchArgs {
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     pub(crate) length: Option<Duration>,
 
-    /// Print an observation as JSON on one line each second.
+    /// How long each observation is. Shorter ones cost more: all counters are read for each.
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "2s")]
+    pub(crate) every: Duration,
+
+    /// Print each observation as JSON, on one line.
     #[arg(long)]
     pub(crate) json: bool,
 }

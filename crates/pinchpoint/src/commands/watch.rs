@@ -11,9 +11,14 @@ use crate::cli::WatchArgs;
 use crate::failure::Failure;
 use crate::{signals, terminal};
 
-const EVERY: Duration = Duration::from_secs(1);
+/// Shorter observations see next to nothing, and cost most of what there is to be had.
+const SHORTEST: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
+    if args.every < SHORTEST {
+        let every = args.every.as_millis();
+        return Err(Failure::input(format!("--every is {every} ms; at least 200 ms make sense")));
+    }
     let spec = ObserverSpec::of_server(&args.dsn, std::env::var("PGPASSWORD").ok())
         .map_err(|error| Failure::input(format!("the DSN is not usable: {error}")))?;
     let cancel = Cancel::new();
@@ -33,8 +38,8 @@ async fn watch(args: &WatchArgs, spec: ObserverSpec, cancel: &Cancel) -> Result<
     let mut shown = Shown { live: !args.json && std::io::stdout().is_terminal(), lines: 0 };
     observer.begin().await;
     while !cancel.is_cancelled() && args.length.is_none_or(|length| began.elapsed() < length) {
-        let left = args.length.map_or(EVERY, |length| length.saturating_sub(began.elapsed()));
-        pause(left.min(EVERY), cancel).await;
+        let left = args.length.map_or(args.every, |length| length.saturating_sub(began.elapsed()));
+        pause(left.min(args.every), cancel).await;
         let seen = observer.slice().await.observation;
         if let Some(gone) = gone(&seen) {
             return Err(Failure::run(gone));

@@ -6,19 +6,45 @@ use crate::predictions;
 use crate::probes::probe_line;
 use crate::text::{clean, percent};
 
-/// What limited each rung, by elimination, and what was expected of it.
-pub(super) fn analysis(document: &mut Document, result: &RunResult) {
+/// What limited each rung, a line each, and what was expected of it.
+pub(super) fn verdicts(document: &mut Document, result: &RunResult) {
     if result.variants.iter().all(|v| v.verdict.is_none() && v.prediction.is_none()) {
         return;
     }
     document.heading("What limited each rung, and what was expected of it");
+    let row = |(name, verdict): (String, &Verdict)| {
+        let second = verdict.runner_up.as_ref().map_or("–", |s| s.bottleneck.as_str());
+        let time = verdict.where_time_goes.as_ref();
+        let time = time.map(|t| format!("{} ({})", clean(&t.bottleneck), percent(t.share)));
+        vec![
+            name,
+            clean(&verdict.bottleneck),
+            clean(second),
+            time.unwrap_or_else(|| "–".to_owned()),
+            significant(verdict.confidence, 2),
+        ]
+    };
+    let head = ["rung", "limited by", "second", "time goes to", "confidence"];
+    document.table(4, &head, judged(result).map(row).collect());
     predictions::section(document, result, "rung", "rows");
+}
+
+/// How each verdict came about.
+pub(super) fn analysis(document: &mut Document, result: &RunResult) {
+    if judged(result).next().is_none() {
+        return;
+    }
+    document.heading("How each verdict came about");
     for variant in &result.variants {
         if let Some(verdict) = &variant.verdict {
             let whole_ms = variant.summary.as_ref().map(|s| s.latency_ms.avg);
             one(document, &clean(&variant.name), verdict, whole_ms);
         }
     }
+}
+
+fn judged(result: &RunResult) -> impl Iterator<Item = (String, &Verdict)> {
+    result.variants.iter().filter_map(|v| Some((clean(&v.name), v.verdict.as_ref()?)))
 }
 
 fn one(document: &mut Document, name: &str, verdict: &Verdict, whole_ms: Option<f64>) {
