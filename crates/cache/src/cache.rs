@@ -203,13 +203,15 @@ impl Cache {
 
     /// Forgets the value of one call, in every process. Call it after the change it follows has
     /// been committed: whoever reads the old state before that may still store it.
+    ///
+    /// It happens in a task of its own: a caller that goes away while it waits does not stop it.
     pub async fn invalidate<V: Value>(&self, function: &Function, key: Key) -> Invalidated {
         let name = Name { function: function.id::<V>(), text: key.stored().as_str().into() };
         let remote = self.inner.shared.as_ref().map(|s| s.layout.key(function.name(), &name));
         self.inner.forget(name, remote).await
     }
 
-    /// Forgets every value that has the tag, in every process.
+    /// Forgets every value that has the tag, in every process; a caller that goes away does not stop it.
     pub async fn invalidate_tag(&self, tag: Tag) -> Invalidated {
         let tag = tag.stored();
         let text = tag.as_str();
@@ -217,15 +219,10 @@ impl Cache {
         self.inner.forget(Name { function: TAGS, text: text.into() }, remote).await
     }
 
-    /// Forgets everything in this cache's namespace, in every process.
+    /// Forgets everything in this cache's namespace, in every process; a caller that goes away does not
+    /// stop it.
     pub async fn clear(&self) -> Invalidated {
-        self.inner.memory.clear(self.inner.now());
-        self.inner.flights.all_changed();
-        let Some(shared) = &self.inner.shared else { return Invalidated::Everywhere };
-        let done = shared.link.remove_all().await;
-        self.inner.memory.clear(self.inner.now());
-        self.inner.flights.all_changed();
-        if done { Invalidated::Everywhere } else { Invalidated::Pending }
+        self.inner.forget_all().await
     }
 
     /// Whether Redis answers; true where none is configured.

@@ -1,22 +1,24 @@
 //! The course of one flight: ask Redis, take the lease or wait for its holder, call the function,
 //! store what it said unless it was invalidated meanwhile.
 
+mod storing;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cache::{Loaded, Value};
-use crate::envelope::{self, Envelope, Found, HEADER, Times, Version};
+use crate::envelope::{self, Envelope, Found, HEADER, Version};
 use crate::error::LoadError;
 use crate::flight::{Landed, Ticket};
 use crate::function::Function;
 use crate::inner::Inner;
-use crate::memory::{Before, Borrowed, Entry, Name};
+use crate::memory::{Before, Borrowed, Name};
 use crate::origin::{Call, Chain};
-use crate::shared::{Commit, Read, Shared};
+use crate::shared::{Read, Shared};
 use crate::telemetry::Outcome;
 
 /// A holder of a lease that died says nothing: waiters look again after this long.
@@ -237,109 +239,6 @@ impl Course {
         shared.may_refresh(key, held.header, lease).await.unwrap_or(false)
     }
 
-    /// Stores what the function said, where it may be stored.
-    async fn store<V: Value>(
-        &self,
-        key: &str,
-        loaded: Loaded<V>,
-        held: Option<Held>,
-        before: &Sampled,
-        own_tags: Vec<Version>,
-    ) -> Arc<Option<V>> {
-        let policy = &self.function.policy;
-        let fresh_for = policy.fresh_for(loaded.value.is_none(), loaded.ttl);
-        let value = Arc::new(loaded.value);
-        let now = wall_clock();
-        let times = Times::new(now, fresh_for, policy.stale);
-        if let (Some(held), Some(shared)) = (held, &self.inner.shared) {
-            let payload = value.as_ref().as_ref().map(postcard::to_allocvec::<V>).transpose();
-            let Ok(payload) = payload else {
-                self.function.meters().undecodable.increment(1);
-                shared.release(key, held.header).await;
-                return value;
-            };
-            let version = envelope::new_version();
-            let bytes = envelope::encode(version, times, &held.tags, payload.as_deref());
-            let size = bytes.len();
-            let at_commit = self.sample();
-            let commit = Commit {
-                key,
-                tags: &self.remote_tags(shared),
-                expected: held.header,
-                tag_versions: &held.tags,
-                value: bytes,
-                lives: Duration::from_millis(times.served_until.saturating_sub(now)),
-                tag_ttl: self.tag_ttl(),
-            };
-            match shared.commit(commit).await {
-                Ok(true) => self.keep(&value, size, times, now, &held.tags, &at_commit),
-                Ok(false) => self.function.meters().voided.increment(1),
-                Err(_) => self.keep_alone(&value, fresh_for, before, &own_tags),
-            }
-        } else if self.inner.shared.is_some() {
-            self.keep_alone(&value, fresh_for, before, &own_tags);
-        } else {
-            self.keep(&value, size(value.as_ref().as_ref()), times, now, &own_tags, before);
-        }
-        value
-    }
-
-    /// Redis does not have this value, so nobody would tell when it changes: it is believed shortly.
-    fn keep_alone<V: Value>(
-        &self,
-        value: &Arc<Option<V>>,
-        fresh_for: Duration,
-        before: &Sampled,
-        tags: &[Version],
-    ) {
-        let (now, stale) = (wall_clock(), self.function.policy.stale);
-        let times = Times::new(now, fresh_for.min(self.inner.alone_ttl), stale);
-        self.keep(value, size(value.as_ref().as_ref()), times, now, tags, before);
-    }
-
-    fn keep<V: Value>(
-        &self,
-        value: &Arc<Option<V>>,
-        bytes: usize,
-        times: Times,
-        wall: u64,
-        tags: &[Version],
-        before: &Sampled,
-    ) {
-        let memory = &self.inner.memory;
-        if !memory.is_on() {
-            return;
-        }
-        let here = self.inner.now();
-        let on_own_clock = |time: u64| here.saturating_add(time.saturating_sub(wall));
-        let fresh_until = on_own_clock(times.fresh_until);
-        let lives = times.fresh_until.saturating_sub(times.fetched) as f64;
-        let refresh_at = self.function.policy.refresh_at.map_or(fresh_until, |share| {
-            on_own_clock(times.fetched.saturating_add((lives * share) as u64)).min(fresh_until)
-        });
-        let states =
-            self.tags.iter().zip(tags).zip(&before.tags).map(|((tag, version), before)| {
-                Some((tag.clone(), memory.put_tag(tag, *version, *before)?))
-            });
-        let Some(states) = states.collect::<Option<Box<[_]>>>() else {
-            self.function.meters().voided.increment(1);
-            return;
-        };
-        let entry = Entry {
-            value: Arc::clone(value) as Arc<_>,
-            fresh_until,
-            served_until: on_own_clock(times.served_until),
-            refresh_at: AtomicU64::new(refresh_at),
-            period: memory.period(),
-            tags: states,
-            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
-        };
-        if !memory.put(self.name.clone(), entry, before.key) {
-            self.function.meters().voided.increment(1);
-        }
-        self.inner.meter_memory();
-    }
-
     /// After a failed call: gives back what was held, and lets what is stale be served in peace.
     async fn give_up(&self, key: &str, held: Option<Held>) {
         if let Some(entry) = self.inner.memory.get(self.name.borrowed()) {
@@ -384,12 +283,6 @@ impl Course {
         let policy = &self.function.policy;
         policy.ttl.saturating_add(policy.stale).saturating_add(policy.lease())
     }
-}
-
-/// The size of a value that is not encoded: as its encoding would be.
-fn size<V: Value>(value: Option<&V>) -> usize {
-    let size = postcard::ser_flavors::Size::default();
-    value.and_then(|v| postcard::serialize_with_flavor(v, size).ok()).unwrap_or(64)
 }
 
 /// Milliseconds since 1970, which processes agree on as far as their clocks do.

@@ -250,15 +250,47 @@ impl Inner {
         Some(waiting)
     }
 
-    pub(crate) async fn forget(&self, name: Name, remote: Option<String>) -> Invalidated {
+    /// Forgets a key here and in Redis. Once polled it goes on to its end, whether or not anybody
+    /// waits for it: the change that it follows has been made, and nobody would ask again.
+    pub(crate) async fn forget(
+        self: &Arc<Self>,
+        name: Name,
+        remote: Option<String>,
+    ) -> Invalidated {
         self.forget_here(&name);
-        let (Some(shared), Some(key)) = (&self.shared, remote) else {
+        let Some(key) = remote.filter(|_| self.shared.is_some()) else {
             return Invalidated::Everywhere;
         };
-        let done = shared.remove(HashSet::from([key])).await;
-        // Once more: a reader may have had the old value from Redis in between.
-        self.forget_here(&name);
-        if done { Invalidated::Everywhere } else { Invalidated::Pending }
+        let inner = Arc::clone(self);
+        to_its_end(async move {
+            let Some(shared) = &inner.shared else { return true };
+            let done = shared.link.remove(HashSet::from([key])).await;
+            // Once more: a reader may have had the old value from Redis in between.
+            inner.forget_here(&name);
+            done
+        })
+        .await
+    }
+
+    /// Forgets everything, to the end as [`forget`](Self::forget) does.
+    pub(crate) async fn forget_all(self: &Arc<Self>) -> Invalidated {
+        self.forget_all_here();
+        if self.shared.is_none() {
+            return Invalidated::Everywhere;
+        }
+        let inner = Arc::clone(self);
+        to_its_end(async move {
+            let Some(shared) = &inner.shared else { return true };
+            let done = shared.link.remove_all().await;
+            inner.forget_all_here();
+            done
+        })
+        .await
+    }
+
+    fn forget_all_here(&self) {
+        self.memory.clear(self.now());
+        self.flights.all_changed();
     }
 
     fn forget_here(&self, name: &Name) {
@@ -268,6 +300,15 @@ impl Inner {
         } else {
             self.flights.changed(name);
         }
+    }
+}
+
+/// In a task of its own, which goes on when whoever waits for it goes away.
+async fn to_its_end(removal: impl Future<Output = bool> + Send + 'static) -> Invalidated {
+    match tokio::spawn(removal).await {
+        Ok(true) => Invalidated::Everywhere,
+        // An error is the end of the runtime, and of the connection with it.
+        Ok(false) | Err(_) => Invalidated::Pending,
     }
 }
 

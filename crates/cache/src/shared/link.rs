@@ -21,12 +21,11 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use super::pending::{Due, Pending};
+use super::removal::{unlink, unlink_all, within};
 
 /// The shortest and longest pause between attempts to connect.
 const SOONEST: Duration = Duration::from_millis(25);
 const LATEST: Duration = Duration::from_secs(1);
-/// Keys in one UNLINK.
-const CHUNK: usize = 500;
 
 #[derive(Debug, Clone)]
 pub(crate) struct LinkOptions {
@@ -43,9 +42,14 @@ pub(crate) struct LinkOptions {
     pub(crate) heartbeat: Duration,
 }
 
-/// Redis gave no answer.
+/// Why Redis did not do what it was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Down;
+pub(crate) enum Down {
+    /// It gave no answer in time, or there is no connection; whether it was done is not known.
+    Silent,
+    /// It answered that it will not: full, read-only, loading. Nothing was done.
+    Refused,
+}
 
 /// What the link tells its cache, from the task that reads the connection, so in order with replies.
 pub(crate) trait Listener: Send + Sync + 'static {
@@ -127,18 +131,15 @@ impl Link {
             // Forgets a loss that was noticed while there was no connection to lose.
             let mut noted = std::pin::pin!(self.lost.notified());
             noted.as_mut().enable();
-            match timeout(self.options.hard * 4, self.connect()).await {
-                Ok(Ok(connection)) => {
+            match self.connect().await {
+                Ok(connection) => {
                     pause = SOONEST;
                     let beating = self.heartbeat(connection);
                     tokio::select! { () = noted => {}, () = beating => {} }
                     self.let_go();
                 }
-                failed => {
-                    match failed {
-                        Ok(Err(error)) => self.count(&error),
-                        _ => self.meters.timeout.increment(1),
-                    }
+                Err(error) => {
+                    self.count(&error);
                     self.meters.up.set(0.0);
                     self.state.send_replace(State::Down);
                 }
@@ -148,8 +149,8 @@ impl Link {
         }
     }
 
-    /// Connects, asks for pushes, sends what is due, and only then lets commands through.
-    async fn connect(self: &Arc<Self>) -> Result<MultiplexedConnection, RedisError> {
+    /// Connects and asks for pushes.
+    async fn open(self: &Arc<Self>) -> Result<MultiplexedConnection, RedisError> {
         let link = Arc::downgrade(self);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.options.hard))
@@ -165,6 +166,14 @@ impl Link {
         let mut track = cmd("CLIENT");
         // Our own writes we know of; changes by others of keys that we read come as pushes.
         track.arg("TRACKING").arg("ON").arg("NOLOOP").exec_async(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// Connects, sends what is due, and only then lets commands through. Each step has its own limit
+    /// and the whole has none: what was taken to be sent must not be dropped half-way, and is put back
+    /// when a step fails.
+    async fn connect(self: &Arc<Self>) -> Result<MultiplexedConnection, RedisError> {
+        let mut connection = within(self.options.hard * 4, self.open()).await?;
         loop {
             let due = {
                 let mut pending = lock(&self.pending);
@@ -188,14 +197,14 @@ impl Link {
         match due {
             Due::Nothing => Ok(()),
             Due::Keys(keys) => {
-                let sent = unlink(&keys, at).await;
+                let sent = unlink(&keys, at, self.options.hard).await;
                 if sent.is_err() {
                     lock(&self.pending).add(keys);
                 }
                 sent
             }
             Due::Everything => {
-                let sent = unlink_all(&self.options.prefix, at).await;
+                let sent = unlink_all(&self.options.prefix, at, self.options.hard).await;
                 if sent.is_err() {
                     lock(&self.pending).add_everything();
                 }
@@ -253,10 +262,6 @@ impl Link {
         self.limited(self.options.soft, async |at| command.query_async(at).await).await
     }
 
-    pub(crate) async fn write<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Down> {
-        self.limited(self.options.hard, async |at| command.query_async(at).await).await
-    }
-
     pub(crate) async fn script<T: FromRedisValue>(
         &self,
         script: &ScriptInvocation<'_>,
@@ -270,7 +275,7 @@ impl Link {
         ask: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, RedisError>,
     ) -> Result<T, Down> {
         let connection = lock(&self.connection).clone();
-        let mut connection = connection.ok_or(Down)?;
+        let mut connection = connection.ok_or(Down::Silent)?;
         match timeout(limit, ask(&mut connection)).await {
             Ok(Ok(answer)) => {
                 self.failing.store(0, Ordering::Relaxed);
@@ -281,14 +286,14 @@ impl Link {
                 if error.is_connection_dropped() || error.is_unrecoverable_error() {
                     self.lost.notify_waiters();
                 }
-                Err(Down)
+                Err(if is_of_the_connection(&error) { Down::Silent } else { Down::Refused })
             }
             Err(_) => {
                 self.meters.timeout.increment(1);
                 if self.failing.fetch_add(1, Ordering::Relaxed) + 1 >= self.options.patience {
                     self.lost.notify_waiters();
                 }
-                Err(Down)
+                Err(Down::Silent)
             }
         }
     }
@@ -303,7 +308,8 @@ impl Link {
                 return false;
             }
         }
-        let sent = self.limited(self.options.hard, async |at| unlink(&keys, at).await).await;
+        let limit = self.options.hard;
+        let sent = self.limited(limit, async |at| unlink(&keys, at, limit).await).await;
         if sent.is_err() {
             lock(&self.pending).add(keys);
             // Whether it was done is not known: the next connection begins with it.
@@ -315,10 +321,11 @@ impl Link {
     /// Removes every key of the namespace.
     pub(crate) async fn remove_all(&self) -> bool {
         let connection = lock(&self.connection).clone();
-        if let Some(mut connection) = connection
-            && unlink_all(&self.options.prefix, &mut connection).await.is_ok()
-        {
-            return true;
+        if let Some(mut connection) = connection {
+            match unlink_all(&self.options.prefix, &mut connection, self.options.hard).await {
+                Ok(()) => return true,
+                Err(error) => self.count(&error),
+            }
         }
         lock(&self.pending).add_everything();
         self.lost.notify_waiters();
@@ -326,7 +333,9 @@ impl Link {
     }
 
     fn count(&self, error: &RedisError) {
-        let meter = if error.is_io_error() || error.is_connection_dropped() {
+        let meter = if error.is_timeout() {
+            &self.meters.timeout
+        } else if is_of_the_connection(error) {
             &self.meters.connection
         } else {
             &self.meters.server
@@ -335,30 +344,8 @@ impl Link {
     }
 }
 
-async fn unlink(keys: &HashSet<String>, at: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    let keys: Vec<&String> = keys.iter().collect();
-    for chunk in keys.chunks(CHUNK) {
-        cmd("UNLINK").arg(chunk).exec_async(at).await?;
-    }
-    Ok(())
-}
-
-async fn unlink_all(prefix: &str, at: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    // A namespace has no character that a pattern takes for its own.
-    let pattern = format!("{prefix}*");
-    let mut cursor = 0_u64;
-    loop {
-        let mut scan = cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1000);
-        let (next, keys): (u64, HashSet<String>) = scan.query_async(at).await?;
-        if !keys.is_empty() {
-            unlink(&keys, at).await?;
-        }
-        if next == 0 {
-            return Ok(());
-        }
-        cursor = next;
-    }
+fn is_of_the_connection(error: &RedisError) -> bool {
+    error.is_io_error() || error.is_connection_dropped()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -3,9 +3,9 @@
 
 mod link;
 mod pending;
+mod removal;
 mod scripts;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -176,22 +176,18 @@ impl Shared {
         let _: Result<i64, Down> = self.link.script(&call).await;
     }
 
-    /// The right to refresh a value that is still served: one process has it at a time.
+    /// The right to refresh a value that is still served: one process has it at a time, and nobody
+    /// once the value was replaced.
     pub(crate) async fn may_refresh(
         &self,
         key: &str,
         seen: [u8; HEADER],
         lasts: Duration,
     ) -> Result<bool, Down> {
-        let mut command = cmd("SET");
-        command.arg(self.layout.refresh(key)).arg(&seen[..]).arg("NX").arg("PX").arg(ms(lasts));
-        let taken: Option<String> = self.link.write(&command).await?;
-        Ok(taken.is_some())
-    }
-
-    /// Removes keys, now or, while Redis is away, as soon as it is back. Says whether it was now.
-    pub(crate) async fn remove(&self, keys: HashSet<String>) -> bool {
-        self.link.remove(keys).await
+        let mut call = self.scripts.refresh.key(key);
+        call.key(self.layout.refresh(key)).arg(&seen[..]).arg(ms(lasts));
+        let given: i64 = self.link.script(&call).await?;
+        Ok(given == 1)
     }
 }
 

@@ -56,10 +56,19 @@ if redis.call('GET', KEYS[2]) == ARGV[1] then return redis.call('DEL', KEYS[2]) 
 return 0
 ";
 
+/// KEYS: the key, its refresh key. ARGV: the header of the value to refresh, how long the right to do
+/// so lasts in ms. Answers 1 when it was given: when that value still stands, and nobody else has it.
+const REFRESH: &str = r"
+if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end
+if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+return 0
+";
+
 pub(crate) struct Scripts {
     pub(crate) acquire: Script,
     pub(crate) commit: Script,
     pub(crate) release: Script,
+    pub(crate) refresh: Script,
 }
 
 impl Scripts {
@@ -68,6 +77,7 @@ impl Scripts {
             acquire: Script::new(ACQUIRE),
             commit: Script::new(COMMIT),
             release: Script::new(RELEASE),
+            refresh: Script::new(REFRESH),
         }
     }
 }
