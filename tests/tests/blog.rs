@@ -142,6 +142,24 @@ fn hostile_requests_are_answered_with_a_4xx() {
     assert_eq!(service.get("/healthz").status, 200);
 }
 
+#[test]
+fn invented_methods_and_paths_do_not_make_metrics() {
+    let database = database();
+    let service = Service::start(&database, &[]);
+    for n in 0..50 {
+        let method = Method::from_bytes(format!("BREW{n}").as_bytes()).expect("a method");
+        assert_eq!(service.ask(method, "/api/users/7", &[], None).status, 405);
+        assert_eq!(service.get(&format!("/nothing/{n}")).status, 404);
+    }
+    let text = service.get("/metrics").text;
+    let requests = text.lines().filter(|line| line.starts_with("http_requests_total{"));
+    let series = [
+        "http_requests_total{method=\"GET\",route=\"none\",status=\"404\"} 50",
+        "http_requests_total{method=\"other\",route=\"/api/users/{id}\",status=\"405\"} 50",
+    ];
+    assert_eq!(requests.collect::<BTreeSet<_>>(), BTreeSet::from(series), "{text}");
+}
+
 /// Pages through the list; each post once, newest first.
 fn page_through(service: &Service, category: &str) -> Vec<i64> {
     let (mut ids, mut cursor) = (Vec::new(), String::new());

@@ -1,10 +1,9 @@
-//! Whether the service lives, whether it is ready, and its metrics.
+//! Whether the service lives, and whether it is ready.
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use metrics::gauge;
 use pinchpoint_cache::{Progress, Warming};
 use serde::Serialize;
 
@@ -45,14 +44,6 @@ pub(crate) async fn readyz(State(blog): State<Blog>) -> Response {
     let redis = blog.cache.is_whole();
     let body = Readiness { ready, database, redis, warmed: done, to_warm: total };
     (status, Json(body)).into_response()
-}
-
-pub(crate) async fn metrics(State(blog): State<Blog>) -> Response {
-    let (size, idle) = (blog.pool.size(), blog.pool.num_idle());
-    gauge!("db_pool_connections", "state" => "idle").set(idle as f64);
-    gauge!("db_pool_connections", "state" => "used").set(f64::from(size) - idle as f64);
-    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(header::CONTENT_TYPE, kind)], blog.parts.metrics.render()).into_response()
 }
 
 /// Reads the first users and posts, and the categories, through the cache.

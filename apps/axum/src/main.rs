@@ -7,6 +7,7 @@ mod extract;
 mod graphql;
 mod health;
 mod layer;
+mod meters;
 mod openapi;
 mod posts;
 mod sessions;
@@ -24,7 +25,6 @@ use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use axum::{Router, middleware};
 use metrics::counter;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -59,21 +59,12 @@ fn router(blog: Blog) -> Router {
         .route("/benchmark/db-test", get(db_test::db_test))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
+        .route("/metrics", get(meters::show))
         .with_state(blog)
 }
 
-fn recorder() -> Start<PrometheusHandle> {
-    // From a hit in memory to a query that waits for its turn, in seconds.
-    let buckets = [
-        1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01,
-        0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-    ];
-    Ok(PrometheusBuilder::new().set_buckets(&buckets)?.install_recorder()?)
-}
-
 async fn serve(settings: Settings) -> Start<()> {
-    let handle = recorder()?;
+    let handle = meters::install(meters::UPKEEP)?;
     let address = (settings.host.clone(), settings.port);
     let blog = Blog::new(settings, handle).await?;
     health::warm(&blog);
