@@ -16,13 +16,14 @@ import cached
 import http_load
 import memory
 import observe
+import pool_advice
 import prepared_select
 import writes
 from server import ROOT, Session, server
 
 # Above this share of foreign CPU use, figures come with a warning.
 BUSY = 0.1
-COMPARISONS = ["select-cpu", "copy", "documents", "latency", "memory", "http", "http-memory", "cache-hits", "cache-service", "observe"]
+COMPARISONS = ["select-cpu", "copy", "documents", "latency", "memory", "http", "http-memory", "cache-hits", "cache-service", "observe", "pool"]
 
 
 def arguments():
@@ -70,6 +71,8 @@ def compare(name, dsn, options):
         return http_load.memory()
     if name == "cache-hits":
         return cached.hits(trials)
+    if name == "pool":
+        return pool_advice.advice(min(trials, 5))
     if name == "cache-service":
         return cached.service(min(trials, 5))
     if name == "copy":
