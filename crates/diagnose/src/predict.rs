@@ -122,13 +122,15 @@ struct Expected {
     row_cpu_ms: Option<f64>,
 }
 
-/// What is expected to limit in the middle of a range, where that can be told: the cores, or that there
-/// is one operation at a time.
+/// What is expected to limit in the middle of a range, where that can be told: that there is one
+/// operation at a time, or the cores.
 fn limit(range: Range, expected: &Expected, users: f64, machine: &Machine) -> Option<String> {
+    // Client and server take turns: one operation at a time fills one core at most.
+    if users <= 1.0 && machine.cores() > 1.0 {
+        return Some("serial-round-trips".to_owned());
+    }
     let busy = (range.lo * range.hi).sqrt() * expected.row_cpu_ms? / 1000.0 / machine.cores();
-    let full = busy >= service::IDLE;
-    let name = if full { "server-cpu" } else { "serial-round-trips" };
-    (full || users <= 1.0).then(|| name.to_owned())
+    (busy >= service::IDLE).then(|| "server-cpu".to_owned())
 }
 
 /// The range from the measured demands alone.

@@ -253,6 +253,19 @@ fn where_nothing_honest_can_be_said_nothing_is() {
 }
 
 #[test]
+fn what_limits_then_is_said_where_it_can_be_told() {
+    let limit = |from: &Sample, to: &Sample| check(from, to, &HERE).limit;
+    let one = limit(&Sample::rung_1(), &Sample::rung_2());
+    assert_eq!(one.as_deref(), Some("serial-round-trips"));
+    // 95 % of the cores are in use, and a larger batch leaves no more of them.
+    let larger = Sample { batch: 100, method: "unnest", ..Sample::rung_2b() };
+    assert_eq!(limit(&Sample::rung_2b(), &larger).as_deref(), Some("server-cpu"));
+    // A statement that only waits.
+    let idle = Sample { cpu: 5.0, client_us_per_op: 10.0, ..Sample::rung_2() };
+    assert_eq!(limit(&idle, &Sample { users: 2, ..idle.clone() }), None);
+}
+
+#[test]
 fn a_pool_that_is_larger_than_its_users_changes_nothing() {
     let larger = Sample { pool: 200, ..Sample::rung_2b() };
     assert_eq!(expect(&Sample::rung_2b().variant(), &larger.factors(), "pool", &HERE, None), None);
