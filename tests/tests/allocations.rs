@@ -33,6 +33,7 @@ async fn count<D: pinchpoint_load::Driver>(driver: D, users: usize) -> (usize, u
         think: Duration::ZERO,
         labels: 1,
         operations_per_user: None,
+        latency_limit: None,
         keep_acks: true,
     };
     let mut session = Session::open(Arc::new(driver), &load).await.expect("a session");

@@ -62,6 +62,7 @@ async fn drive(
         think: Duration::ZERO,
         labels: 1,
         operations_per_user: None,
+        latency_limit: None,
         keep_acks: false,
     };
     let mut session = Session::open(Arc::new(driver), &load).await.expect("a session");

@@ -82,6 +82,7 @@ async fn run(select: &Select) -> Result<serde_json::Value, String> {
         think: Duration::ZERO,
         labels: 1,
         operations_per_user: None,
+        latency_limit: None,
         keep_acks: false,
     };
     let mut session = Session::open(Arc::new(driver), &spec).await.map_err(|e| e.to_string())?;

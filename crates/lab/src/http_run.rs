@@ -223,6 +223,7 @@ impl HttpRun<'_> {
             think: job.http.think,
             labels: job.http.requests.len(),
             operations_per_user: None,
+            latency_limit: None,
             keep_acks: false,
         }
     }

@@ -66,6 +66,7 @@ pub(crate) async fn open_with(
         think: Duration::ZERO,
         labels: 1,
         operations_per_user: None,
+        latency_limit: None,
         keep_acks: rung.crash,
     };
     tokio::select! {

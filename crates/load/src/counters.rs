@@ -13,6 +13,8 @@ pub(crate) struct Counters {
     failed_rows: AtomicU64,
     in_doubt_rows: AtomicU64,
     users_answered: AtomicU64,
+    late: AtomicU64,
+    skipped: AtomicU64,
 }
 
 /// What the operations since the start add up to, warm-up included.
@@ -30,6 +32,11 @@ pub struct Totals {
     pub in_doubt_rows: u64,
     /// Users whose first operation has ended, well or not.
     pub users_answered: u64,
+    /// Acknowledged operations that took longer than [`crate::LoadSpec::latency_limit`].
+    pub late: u64,
+    /// Operations of a schedule that were never started, because they were late by more than that
+    /// limit when somebody had time for them. They are neither acknowledged nor failed.
+    pub skipped: u64,
 }
 
 impl Totals {
@@ -43,6 +50,8 @@ impl Totals {
             failed_rows: self.failed_rows.saturating_sub(earlier.failed_rows),
             in_doubt_rows: self.in_doubt_rows.saturating_sub(earlier.in_doubt_rows),
             users_answered: self.users_answered.saturating_sub(earlier.users_answered),
+            late: self.late.saturating_sub(earlier.late),
+            skipped: self.skipped.saturating_sub(earlier.skipped),
         }
     }
 
@@ -54,12 +63,13 @@ impl Totals {
         self.failed_rows += other.failed_rows;
         self.in_doubt_rows += other.in_doubt_rows;
         self.users_answered += other.users_answered;
+        self.late += other.late;
+        self.skipped += other.skipped;
     }
 }
 
 impl Counters {
     pub(crate) fn count(&self, outcome: &Outcome) {
-        let bump = |counter: &AtomicU64, by| counter.store(counter.load(Relaxed) + by, Relaxed);
         match *outcome {
             Outcome::Done { rows } => {
                 bump(&self.operations, 1);
@@ -77,7 +87,17 @@ impl Counters {
 
     /// Another user has had its first answer.
     pub(crate) fn user_answered(&self) {
-        self.users_answered.store(self.users_answered.load(Relaxed) + 1, Relaxed);
+        bump(&self.users_answered, 1);
+    }
+
+    /// An acknowledged operation took longer than the limit.
+    pub(crate) fn late(&self) {
+        bump(&self.late, 1);
+    }
+
+    /// An operation was not started, because it was too late for it.
+    pub(crate) fn skipped(&self) {
+        bump(&self.skipped, 1);
     }
 
     pub(crate) fn read(&self) -> Totals {
@@ -88,6 +108,12 @@ impl Counters {
             failed_rows: self.failed_rows.load(Relaxed),
             in_doubt_rows: self.in_doubt_rows.load(Relaxed),
             users_answered: self.users_answered.load(Relaxed),
+            late: self.late.load(Relaxed),
+            skipped: self.skipped.load(Relaxed),
         }
     }
+}
+
+fn bump(counter: &AtomicU64, by: u64) {
+    counter.store(counter.load(Relaxed) + by, Relaxed);
 }

@@ -11,7 +11,7 @@ use crate::counters::Counters;
 use crate::histograms::Histograms;
 use crate::latch::Latch;
 use crate::turnstile::Turnstile;
-use crate::{Probe, User};
+use crate::{Ended, Probe, User};
 
 /// What the users of one thread share. It never leaves the thread, so nothing in it locks.
 pub(crate) struct Desk {
@@ -22,6 +22,8 @@ pub(crate) struct Desk {
     /// When the load began.
     pub(crate) start: Cell<Instant>,
     pub(crate) habits: Habits,
+    /// Whether users are told of their operations.
+    pub(crate) logging: Cell<bool>,
     pub(crate) stopping: Cell<bool>,
     /// Users with an operation under way, or about to start one.
     pub(crate) working: Cell<usize>,
@@ -39,6 +41,8 @@ pub(crate) struct Habits {
     pub(crate) think: Duration,
     /// Operations of one user.
     pub(crate) at_most: Option<u64>,
+    /// Response time from which an operation is late.
+    pub(crate) latency_limit: Option<Duration>,
 }
 
 impl Desk {
@@ -55,6 +59,26 @@ impl Desk {
             biased;
             () = self.halt.passed() => false,
             () = tokio::time::sleep_until(until.into()) => !self.stopping.get(),
+        }
+    }
+
+    /// Whether an operation that was due so long ago is not worth being started any more.
+    fn is_too_late(&self, lag: Duration) -> bool {
+        self.turnstile.is_some() && self.habits.latency_limit.is_some_and(|limit| lag > limit)
+    }
+
+    fn record(&self, response: Duration, ended: Instant, probe: &Probe, outcome: &Outcome) {
+        let mut recorder = self.recorder.borrow_mut();
+        recorder.record(response, ended, probe, outcome);
+        let late = self.habits.latency_limit.is_some_and(|limit| response > limit);
+        if late && matches!(outcome, Outcome::Done { .. }) {
+            recorder.counters.late();
+        }
+    }
+
+    fn tell<U: User>(&self, user: &mut U, ended: &Ended<'_>) {
+        if self.logging.get() {
+            user.note(ended);
         }
     }
 
@@ -111,29 +135,42 @@ pub(crate) async fn drive<U: User>(mut user: U, place: usize, desk: Rc<Desk>) {
 async fn work<U: User>(user: &mut U, desk: &Desk) {
     let mut probe = Probe::new();
     let mut ended = Instant::now();
+    let mut answered = false;
     for ordinal in 0..desk.habits.at_most.unwrap_or(u64::MAX) {
         if desk.stopping.get() {
             return;
         }
         probe.reset(ordinal);
+        let mut lag = Duration::ZERO;
         // In closed load an operation is meant to start when the last one has ended.
         let intended = match &desk.turnstile {
             None => ended,
             Some(turnstile) => {
                 let Some(intended) = turnstile.next(&desk.stopping).await else { return };
-                probe.add(Phase::Schedule, intended.elapsed());
+                lag = intended.elapsed();
+                probe.add(Phase::Schedule, lag);
                 intended
             }
         };
+        if desk.is_too_late(lag) {
+            desk.recorder.borrow().counters.skipped();
+            let (at, label) = (Instant::now(), probe.label());
+            desk.tell(user, &Ended { at, response: lag, lag, label, outcome: None });
+            tokio::task::coop::consume_budget().await;
+            continue;
+        }
         desk.operating.set(desk.operating.get() + 1);
         let outcome = user.operate(&mut probe).await;
         desk.operating.set(desk.operating.get() - 1);
         ended = Instant::now();
         let response = ended.saturating_duration_since(intended);
-        desk.recorder.borrow_mut().record(response, ended, &probe, &outcome);
-        if ordinal == 0 {
+        desk.record(response, ended, &probe, &outcome);
+        if !answered {
+            answered = true;
             desk.recorder.borrow().counters.user_answered();
         }
+        let label = probe.label();
+        desk.tell(user, &Ended { at: ended, response, lag, label, outcome: Some(&outcome) });
         if matches!(outcome, Outcome::Failed { .. }) {
             user.recover().await;
             ended = Instant::now();

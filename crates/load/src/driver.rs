@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::time::{Duration, Instant};
 
 use pinchpoint_measure::Outcome;
 
@@ -57,8 +58,29 @@ pub trait User {
     /// Called after a failed operation, before the next one.
     fn recover(&mut self) -> impl Future<Output = ()>;
 
+    /// Called when an operation has been counted, or was skipped, while a log is kept (see
+    /// [`crate::Session::keep_log`]): a driver that writes a line for each writes it here. It counts
+    /// as part of no operation, and of the time between two of them; so it must be quick.
+    fn note(&mut self, _ended: &Ended<'_>) {}
+
     /// Called once after the last operation: closes what the user holds.
     fn close(self) -> impl Future<Output = ()>;
+}
+
+/// How one operation of a user ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended<'a> {
+    /// When.
+    pub at: Instant,
+    /// Time since its intended start.
+    pub response: Duration,
+    /// The part of that before it was started; zero in closed load.
+    pub lag: Duration,
+    /// Which kind of operation it was; see [`Probe::set_label`].
+    pub label: u16,
+    /// Its outcome; absent when it was skipped, as it came too late (see
+    /// [`crate::LoadSpec::latency_limit`]).
+    pub outcome: Option<&'a Outcome>,
 }
 
 /// Why a driver could not open its users: a whole sentence for the user.

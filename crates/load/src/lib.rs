@@ -28,7 +28,7 @@ mod zipf;
 
 pub use acks::OldestAck;
 pub use counters::Totals;
-pub use driver::{Driver, DriverError, Seat, User};
+pub use driver::{Driver, DriverError, Ended, Seat, User};
 pub use histograms::Histograms;
 pub use hlog::{HistogramLog, HistogramLogError, serializer};
 pub use probe::Probe;

@@ -31,6 +31,10 @@ pub struct LoadSpec {
     pub think: Duration,
     /// Operations after which a user has done its part; no end to them when absent.
     pub operations_per_user: Option<u64>,
+    /// Response time above which an operation is counted as late; one of a schedule that is late by
+    /// more before it is started is not started at all, and counted as skipped: pgbench's
+    /// `--latency-limit`.
+    pub latency_limit: Option<Duration>,
     /// Kinds of operation that are told apart; at least 1.
     pub labels: usize,
     /// Whether to remember when rows were acknowledged, for a crash after the trial.
@@ -59,6 +63,8 @@ pub struct Session {
     spare: Vec<Histograms>,
     last: Vec<Mark>,
     labels: usize,
+    /// Whether a log is kept from the next rotation on, when that is to change.
+    log: Option<bool>,
 }
 
 #[derive(Debug)]
@@ -140,6 +146,7 @@ impl Session {
                     spawn_per_s: spec.spawn_per_s,
                     think: spec.think,
                     at_most: spec.operations_per_user,
+                    latency_limit: spec.latency_limit,
                 },
                 labels: spec.labels,
                 commands: inbox,
@@ -157,7 +164,7 @@ impl Session {
         }
         let mark = Mark { at: Instant::now(), cpu: Duration::ZERO, totals: Totals::default() };
         let spare = vec![Histograms::with_labels(spec.labels); count];
-        Ok(Self { threads, spare, last: vec![mark; count], labels: spec.labels })
+        Ok(Self { threads, spare, last: vec![mark; count], labels: spec.labels, log: None })
     }
 
     /// Threads that drive the load.
@@ -187,15 +194,22 @@ impl Session {
         totals
     }
 
+    /// Has every operation from the next rotation on told to its user (see [`crate::User::note`]), or
+    /// no longer: what is told and what the rotations in between count are the same operations.
+    pub fn keep_log(&mut self, on: bool) {
+        self.log = Some(on);
+    }
+
     /// Ends a slice of time on every thread, and adds what was recorded in it to `into`.
     pub async fn rotate(&mut self, into: &mut Histograms) -> Result<Harvest, LoadError> {
         let mut answers = Vec::with_capacity(self.threads.len());
+        let log = self.log.take();
         for thread in &self.threads {
             let (reply, answer) = oneshot::channel();
             let empty = self.spare.pop().unwrap_or_else(|| Histograms::with_labels(self.labels));
             thread
                 .commands
-                .send(Command::Rotate(Box::new(empty), reply))
+                .send(Command::Rotate(Box::new(empty), log, reply))
                 .map_err(|_| LoadError::ThreadLost)?;
             answers.push(answer);
         }

@@ -22,8 +22,9 @@ use crate::{Driver, DriverError, Seat};
 pub(crate) enum Command {
     /// Begin; a schedule counts from this instant.
     Start(Instant),
-    /// Swap the histograms for these empty ones and hand over what was recorded.
-    Rotate(Box<Histograms>, oneshot::Sender<Slice>),
+    /// Swap the histograms for these empty ones and hand over what was recorded; tell users of their
+    /// operations from now on, or no longer, when that is to change.
+    Rotate(Box<Histograms>, Option<bool>, oneshot::Sender<Slice>),
     /// Start nothing more, and say when all operations have ended or the grace is over.
     Settle(Duration, oneshot::Sender<Settled>),
     /// Close the users and end.
@@ -99,6 +100,7 @@ async fn serve<D: Driver>(driver: &D, setup: Setup) {
         halt: Latch::default(),
         start: Cell::new(Instant::now()),
         habits,
+        logging: Cell::new(false),
         stopping: Cell::new(false),
         working: Cell::new(0),
         operating: Cell::new(0),
@@ -129,7 +131,8 @@ async fn serve<D: Driver>(driver: &D, setup: Setup) {
                 }
                 desk.go.open();
             }
-            Command::Rotate(empty, reply) => {
+            Command::Rotate(empty, log, reply) => {
+                desk.logging.set(log.unwrap_or(desk.logging.get()));
                 let _ = reply.send(rotate(&desk, *empty));
             }
             Command::Settle(grace, reply) => {

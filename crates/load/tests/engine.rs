@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pinchpoint_load::{
-    Driver, DriverError, Histograms, LoadError, LoadSpec, Probe, Process, Schedule, Seat, Session,
+    Driver, DriverError, Ended, Harvest, Histograms, LoadError, LoadSpec, Probe, Process, Schedule, Seat, Session,
     User, WarmUpPolicy, warm_up,
 };
 use pinchpoint_measure::{Cause, Outcome, Phase};
@@ -18,7 +18,20 @@ struct Echo {
     fail_every: Option<u64>,
     done: Arc<AtomicU64>,
     closed: Arc<AtomicU64>,
+    told: Arc<Told>,
 }
+
+/// What users were told of their operations.
+#[derive(Default)]
+struct Told {
+    acknowledged: AtomicU64,
+    failed: AtomicU64,
+    late: AtomicU64,
+    skipped: AtomicU64,
+}
+
+/// The limit on the response time in tests that have one.
+const LIMIT: Duration = Duration::from_millis(5);
 
 struct EchoUser {
     delay: Duration,
@@ -27,6 +40,7 @@ struct EchoUser {
     calls: Rc<Cell<u64>>,
     done: Arc<AtomicU64>,
     closed: Arc<AtomicU64>,
+    told: Arc<Told>,
 }
 
 impl Driver for Echo {
@@ -41,6 +55,7 @@ impl Driver for Echo {
                 calls: calls.clone(),
                 done: self.done.clone(),
                 closed: self.closed.clone(),
+                told: self.told.clone(),
             })
             .collect())
     }
@@ -63,6 +78,19 @@ impl User for EchoUser {
 
     async fn recover(&mut self) {}
 
+    fn note(&mut self, ended: &Ended<'_>) {
+        assert!(ended.lag <= ended.response, "{ended:?}");
+        let counter = match ended.outcome {
+            None => &self.told.skipped,
+            Some(Outcome::Failed { .. }) => &self.told.failed,
+            Some(Outcome::Done { .. }) => &self.told.acknowledged,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        if matches!(ended.outcome, Some(Outcome::Done { .. })) && ended.response > LIMIT {
+            self.told.late.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     async fn close(self) {
         self.closed.fetch_add(1, Ordering::Relaxed);
     }
@@ -74,6 +102,7 @@ fn echo(delay_ms: u64, fail_every: Option<u64>) -> Arc<Echo> {
         fail_every,
         done: Arc::default(),
         closed: Arc::default(),
+        told: Arc::default(),
     })
 }
 
@@ -87,6 +116,7 @@ fn spec(users: usize, schedule: Option<Schedule>) -> LoadSpec {
         think: Duration::ZERO,
         labels: 1,
         operations_per_user: None,
+        latency_limit: None,
         keep_acks: true,
     }
 }
@@ -212,5 +242,51 @@ fn a_warm_up_ends_when_steady_and_is_bounded_when_not() {
         let warmed = warm_up(&session, policy, |_| true).await;
         assert!(!warmed.settled);
         assert!(warmed.duration >= Duration::from_millis(300));
+    });
+}
+
+/// Whoever keeps a log is told of the operations that are counted between the two rotations, of all
+/// of them and of no other; and of a schedule that is not kept up with, what is late is not started.
+#[test]
+fn a_log_holds_what_is_counted_and_what_is_too_late_is_skipped() {
+    block_on(async {
+        for rate in [None, Some(2000.0)] {
+            let driver = echo(1, Some(7));
+            let schedule = rate.map(|rate| Schedule::at_rate(rate, Process::Constant));
+            let spec = LoadSpec { latency_limit: Some(LIMIT), ..spec(2, schedule) };
+            let mut session = Session::open(driver.clone(), &spec).await.unwrap();
+            session.start();
+            let mut all = Histograms::new();
+            tokio::time::sleep(Duration::from_millis(40)).await;
+            session.keep_log(true);
+            session.rotate(&mut all).await.unwrap();
+            all.reset();
+            let mut counted = Harvest::default();
+            for last in [false, true] {
+                tokio::time::sleep(Duration::from_millis(60)).await;
+                session.keep_log(!last);
+                counted.totals.add(&session.rotate(&mut all).await.unwrap().totals);
+            }
+            tokio::time::sleep(Duration::from_millis(40)).await;
+            session.settle(Duration::from_secs(5)).await.unwrap();
+            session.close().await;
+            let (told, counted) = (&driver.told, counted.totals);
+            let pairs = [
+                (&told.acknowledged, counted.operations),
+                (&told.failed, counted.failed),
+                (&told.late, counted.late),
+                (&told.skipped, counted.skipped),
+            ]
+            .map(|(told_of, counted)| (told_of.load(Ordering::Relaxed), counted));
+            assert!(pairs.iter().all(|(told, counted)| told == counted), "{rate:?}: {pairs:?}");
+            assert!(counted.operations > 20 && counted.failed > 0, "{rate:?}: {counted:?}");
+            assert_eq!(counted.operations, all.operations(), "{rate:?}");
+            if rate.is_some() {
+                // Two users at 1 ms each and more do less than a half of what is asked for.
+                assert!(counted.skipped > 20 && counted.late > 0, "{counted:?}");
+            } else {
+                assert_eq!(counted.skipped, 0, "nothing is due in closed load");
+            }
+        }
     });
 }

@@ -174,6 +174,7 @@ impl CaseRun<'_> {
             think: self.matrix.http.think,
             labels: spec.requests.len(),
             operations_per_user: None,
+            latency_limit: None,
             keep_acks: false,
         };
         // Before the load: it may take every connection that the server has.

@@ -115,6 +115,7 @@ async fn pass(bench: &mut Bench, spec: &HttpSpec, users: u32) -> Result<(u64, u6
         think: Duration::ZERO,
         labels: spec.requests.len(),
         operations_per_user: None,
+        latency_limit: None,
         keep_acks: false,
     };
     let mut session = Session::open(driver.clone(), &load).await?;
