@@ -28,8 +28,8 @@ pub use dsn::{Dsn, DsnError, SslMode};
 pub use error::SqlError;
 pub use hold::Hold;
 pub use script::{
-    ScriptConnection, ScriptCounts, ScriptDriver, ScriptSpec, ScriptTally, ScriptUser,
-    StatementCounts,
+    LogLayout, LogWritten, ScriptConnection, ScriptCounts, ScriptDriver, ScriptSpec, ScriptTally,
+    ScriptUser, StatementCounts, TransactionLog,
 };
 pub use statement_driver::{StatementDriver, StatementUser};
 pub use tls::TlsSetup;

@@ -1,6 +1,7 @@
 //! Runs pgbench scripts as load.
 
 mod encode;
+mod log;
 mod run;
 mod source;
 mod tally;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use pinchpoint_load::{Driver, DriverError, Seat};
 use pinchpoint_script::{Program, Random};
 
+pub use log::{LogLayout, LogWritten, TransactionLog};
 pub use tally::{ScriptCounts, ScriptTally, StatementCounts};
 pub use user::ScriptUser;
 
@@ -37,6 +39,8 @@ pub struct ScriptSpec {
     pub max_tries: u32,
     /// What the clients' random numbers follow from, as with pgbench's `--random-seed`.
     pub seed: u64,
+    /// Where a line is written for each transaction.
+    pub log: Option<Arc<TransactionLog>>,
 }
 
 /// Where a transaction's connection comes from.
@@ -119,6 +123,12 @@ impl Driver for ScriptDriver {
         if let Source::Pool(pool, size) = &source {
             pool.warm(*size).await.map_err(explain)?;
         }
+        let log = match &self.spec.log {
+            Some(log) => log.of_thread(seat.thread, seat.seed).map_err(|error| {
+                DriverError(format!("no thread could be started for the transaction log: {error}"))
+            })?,
+            None => None,
+        };
         // One generator makes the seeds of all clients, as in pgbench.
         let mut seeds = Random::new(self.spec.seed);
         let first = first_client(seat);
@@ -129,7 +139,7 @@ impl Driver for ScriptDriver {
         for place in 0..seat.users {
             let client = (first + place) as u64;
             let worker = Worker::new(self, client, seeds.bits(), tally.clone());
-            let mut user = ScriptUser::new(worker, source.clone());
+            let mut user = ScriptUser::new(worker, source.clone(), log.clone());
             user.connect_at_first().await.map_err(explain)?;
             users.push(user);
         }

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pinchpoint_load::{Probe, User};
+use pinchpoint_load::{Ended, Probe, User};
 use pinchpoint_measure::{Cause, Outcome, Phase};
 use pinchpoint_script::{Client, Program, Random};
 
 use super::ScriptDriver;
+use super::log::{Entry, ThreadLog};
 use super::source::Source;
 use super::tally::{Incidents, ThreadTally};
 use crate::backoff::Backoff;
@@ -20,12 +21,17 @@ pub struct ScriptUser {
     backoff: Backoff,
     /// The last failure was the server's choice among transactions that were in each other's way.
     lost_a_race: bool,
+    log: Option<ThreadLog>,
+    /// Transactions that were logged, or could have been.
+    noted: u64,
 }
 
 /// What a user works with, whatever its connection.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) program: Arc<Program>,
+    /// The client's number, from 0.
+    number: u64,
     pub(crate) names: Arc<[String]>,
     pub(crate) client: Client,
     /// The client as it was when the transaction began, for another try.
@@ -33,6 +39,8 @@ pub(crate) struct Worker {
     choice: Random,
     total_weight: u64,
     max_tries: u32,
+    /// Tries that the last transaction took.
+    tries: u32,
     pub(crate) tally: Arc<ThreadTally>,
     incidents: Arc<Incidents>,
     /// A statement as text, for the simple protocol; kept for its memory.
@@ -65,6 +73,7 @@ impl Worker {
         let program = driver.spec.program.clone();
         let client = program.client(number, seed);
         Self {
+            number,
             names: driver.names.clone(),
             before: client.clone(),
             client,
@@ -72,6 +81,7 @@ impl Worker {
             choice: Random::new(!seed),
             total_weight: program.total_weight(),
             max_tries: driver.spec.max_tries.max(1),
+            tries: 1,
             program,
             tally,
             incidents: driver.incidents.clone(),
@@ -99,6 +109,7 @@ impl Worker {
     ) -> Result<(), Trouble> {
         probe.set_tag(connection.backend_pid());
         let mut tries = 1;
+        self.tries = tries;
         if self.max_tries > 1 {
             self.before.restore(&self.client);
         }
@@ -112,6 +123,7 @@ impl Worker {
             probe.lap(Phase::Execute, at);
             if cleaned && tries < self.max_tries && lost_a_race(trouble.error.cause) {
                 tries += 1;
+                self.tries = tries;
                 let Self { client, before, .. } = self;
                 client.restore(before);
                 continue;
@@ -138,7 +150,9 @@ impl Worker {
         ended
     }
 
-    fn failed(&self, script: usize, error: SqlError) -> Trouble {
+    /// A transaction that had no connection.
+    fn failed(&mut self, script: usize, error: SqlError) -> Trouble {
+        self.tries = 1;
         self.tally.transaction(script, false, 1);
         self.incidents.note(error.message.clone());
         error.into()
@@ -151,9 +165,9 @@ fn lost_a_race(cause: Cause) -> bool {
 }
 
 impl ScriptUser {
-    pub(crate) fn new(worker: Worker, source: Source) -> Self {
+    pub(crate) fn new(worker: Worker, source: Source, log: Option<ThreadLog>) -> Self {
         let backoff = Backoff::new(worker.choice.clone().bits());
-        Self { source, own: None, worker, backoff, lost_a_race: false }
+        Self { source, own: None, worker, backoff, lost_a_race: false, log, noted: 0 }
     }
 
     /// Opens the user's own connection, when it is to have one.
@@ -231,6 +245,20 @@ impl User for ScriptUser {
         } else {
             self.backoff.wait().await;
         }
+    }
+
+    fn note(&mut self, ended: &Ended<'_>) {
+        let Some(log) = &self.log else { return };
+        self.noted += 1;
+        let mut ended = *ended;
+        let mut entry = Entry { client: self.worker.number, number: self.noted, retries: 0 };
+        if ended.outcome.is_some() {
+            entry.retries = self.worker.tries - 1;
+        } else {
+            // As in pgbench, the script is chosen before it turns out to be too late for it.
+            ended.label = u16::try_from(self.worker.pick()).unwrap_or(u16::MAX);
+        }
+        log.write(entry, &ended);
     }
 
     async fn close(self) {
