@@ -28,5 +28,6 @@ mod requests;
 mod server;
 mod service;
 mod sql;
+mod sql_log;
 mod tidiness;
 mod tree;

@@ -6,6 +6,7 @@
 mod aftermath;
 mod blank;
 mod clock;
+mod desk;
 mod directory;
 mod environment;
 mod error;
@@ -31,7 +32,10 @@ mod run;
 mod rung_load;
 mod server;
 mod sounding;
+mod sql_figures;
 mod sql_job;
+mod sql_log;
+mod sql_ready;
 mod sql_run;
 mod sql_trial;
 mod summary;
@@ -48,7 +52,7 @@ pub use pool_run::{PoolJob, run_pool};
 pub use run::{Finished, run};
 pub use server::check_dsn;
 pub use sql_job::{
-    QueryMode, ScriptSource, SqlConnection, SqlJob, SqlServer, SqlWork, built_in_scripts,
-    split_statements,
+    QueryMode, ScriptSource, SqlAccount, SqlConnection, SqlJob, SqlLog, SqlServer, SqlWork,
+    built_in_scripts, split_statements,
 };
 pub use sql_run::run_sql;

@@ -62,6 +62,7 @@ impl Measuring<'_> {
     ) -> Result<Measured, LabError> {
         // What was recorded while warming up is let go.
         let mut warm_up = session.empty();
+        session.keep_log(true);
         let before = session.rotate(&mut warm_up).await?;
         let mut book = Book::open(before.errors, warm_up);
         if self.enough.is_some() {
@@ -93,6 +94,7 @@ impl Measuring<'_> {
             let over = elapsed >= self.duration || enough || cancelled || server_died.is_some();
             if elapsed >= next_live || over {
                 next_live += LIVE;
+                session.keep_log(!over);
                 book.harvest(session).await?;
             }
             if whole_slice || over {

@@ -13,12 +13,14 @@ use pinchpoint_script::{Program, Random};
 use pinchpoint_stack::Cancel;
 
 use crate::blank::blank_plan;
+use crate::desk::Desk;
 use crate::directory::ResultDirectory;
 use crate::error::LabError;
 use crate::run::Finished;
 use crate::server::Server;
-use crate::sql_job::{SqlConnection, SqlJob, SqlServer, SqlWork};
-use crate::sql_run::{Desk, bring_up, factors, finish, make_ready, note_commit};
+use crate::sql_job::{SqlAccount, SqlConnection, SqlJob, SqlServer, SqlWork};
+use crate::sql_ready::{bring_up, make_ready};
+use crate::sql_run::{factors, finish, note_commit};
 use crate::sql_trial::SqlTrial;
 use crate::{environment, summary};
 
@@ -124,6 +126,7 @@ impl PoolJob {
             load: self.load(),
             server: self.server.clone(),
             shows_statements: false,
+            account: SqlAccount::default(),
             directory: None,
         }
     }
@@ -314,6 +317,8 @@ impl PoolRun<'_> {
             program: program.clone(),
             scale,
             shows_statements: false,
+            account: &SqlAccount::default(),
+            transaction_log: None,
             clients: self.job.clients,
             connection: SqlConnection::Pool(size),
             transactions: None,

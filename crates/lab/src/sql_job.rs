@@ -1,6 +1,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use pinchpoint_measure::Threshold;
 use pinchpoint_plan::LoadPlan;
 use pinchpoint_script::{BUILT_IN, BuiltIn, Compiler, Program, Protocol, Value, built_in_names};
 
@@ -25,8 +27,33 @@ pub struct SqlJob {
     pub server: SqlServer,
     /// Whether the summary shows each statement.
     pub shows_statements: bool,
+    /// What is counted, judged and written beside the figures of the summary.
+    pub account: SqlAccount,
     /// The result directory; a result is kept in memory alone when absent.
     pub directory: Option<PathBuf>,
+}
+
+/// What is counted, judged and written beside the figures of the summary.
+#[derive(Debug, Clone, Default)]
+pub struct SqlAccount {
+    /// Response time above which a transaction is late; with a rate, what is late by more before it
+    /// is started is skipped.
+    pub latency_limit: Option<Duration>,
+    /// Limits that each trial is held against.
+    pub thresholds: Vec<Threshold>,
+    /// Whether failures are told apart by kind.
+    pub failures_detailed: bool,
+    /// The transaction log.
+    pub log: Option<SqlLog>,
+}
+
+/// A transaction log in pgbench's format.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SqlLog {
+    /// What its files' names begin with, directory included.
+    pub prefix: String,
+    /// Share of the transactions that are written, above 0 and up to 1.
+    pub share: f64,
 }
 
 /// What clients run.

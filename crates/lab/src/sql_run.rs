@@ -1,27 +1,27 @@
-use std::fs::File;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use pinchpoint_diagnose::{Machine, verdict};
 use pinchpoint_measure::{
-    Event, Factors, RunResult, RunStatus, RungPlan, Sink, TrialStatus, Variant, VariantStatus,
+    Event, Factors, RunResult, RunStatus, RungPlan, Sink, Trial, TrialStatus, Variant,
+    VariantStatus,
 };
 use pinchpoint_observe::CpuSampler;
-use pinchpoint_plan::Transport;
 use pinchpoint_script::Program;
-use pinchpoint_stack::{Cancel, Postgres, PostgresOptions};
+use pinchpoint_stack::Cancel;
 use serde_json::json;
 
 use crate::blank::blank_plan;
+use crate::desk::Desk;
 use crate::directory::ResultDirectory;
 use crate::error::LabError;
-use crate::options::Target;
 use crate::run::Finished;
-use crate::rung_load::cancelled;
 use crate::server::Server;
-use crate::sql_job::{SqlConnection, SqlJob, SqlServer};
+use crate::sql_job::{SqlConnection, SqlJob};
+use crate::sql_log::OpenLog;
+use crate::sql_ready::{bring_up, make_ready};
 use crate::sql_trial::SqlTrial;
-use crate::{clock, environment, pgbench_tables, summary};
+use crate::{clock, environment, summary};
 
 const NAME: &str = "sql";
 
@@ -37,7 +37,9 @@ pub fn run_sql(job: &SqlJob, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Fin
         .enable_all()
         .build()
         .map_err(LabError::Runtime)?;
-    let mut run = SqlRun { job, desk: Desk { directory, sink }, cancel, result: blank(job)? };
+    let log = OpenLog::open(job, 1, threads(job))?;
+    let desk = Desk { directory, sink };
+    let mut run = SqlRun { job, desk, cancel, result: blank(job)?, log };
     let mut steal = CpuSampler::new();
     steal.sample();
     let error = runtime.block_on(run.go()).err();
@@ -45,46 +47,13 @@ pub fn run_sql(job: &SqlJob, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Fin
     run.finish(error)
 }
 
-/// Where what happens is told and kept.
-pub(crate) struct Desk<'a> {
-    pub(crate) directory: Option<ResultDirectory>,
-    pub(crate) sink: &'a mut dyn Sink,
-}
-
-impl Desk<'_> {
-    pub(crate) fn tell(&mut self, event: &Event) {
-        if let Some(directory) = &mut self.directory {
-            directory.keep_event(event);
-        }
-        self.sink.event(event);
-    }
-
-    /// Where a trial's histograms go.
-    pub(crate) fn histogram_log(&self, variant: &str, trial: u32) -> Result<File, LabError> {
-        match &self.directory {
-            Some(directory) => directory.histogram_log(variant, trial),
-            None => File::options()
-                .write(true)
-                .open("/dev/null")
-                .map_err(|source| LabError::Directory { path: "/dev/null".into(), source }),
-        }
-    }
-
-    pub(crate) fn write(&self, result: &RunResult) -> Result<(), LabError> {
-        self.directory.as_ref().map_or(Ok(()), |directory| directory.write_result(result))
-    }
-
-    pub(crate) fn shown(&self) -> String {
-        let memory = "memory (give --out to keep it)";
-        self.directory.as_ref().map_or(memory.to_owned(), |d| d.path().display().to_string())
-    }
-}
-
 struct SqlRun<'a> {
     job: &'a SqlJob,
     desk: Desk<'a>,
     cancel: &'a Cancel,
     result: RunResult,
+    /// The first trial's log, until it begins.
+    log: Option<OpenLog>,
 }
 
 /// A result with nothing measured yet.
@@ -191,6 +160,10 @@ impl SqlRun<'_> {
             factors: factors.clone(),
         });
         let left = f64::from(job.load.trials - number);
+        let log = match self.log.take() {
+            Some(first) => Some(first),
+            None => OpenLog::open(job, number, threads(job))?,
+        };
         let run = SqlTrial {
             variant: NAME,
             number,
@@ -199,6 +172,8 @@ impl SqlRun<'_> {
             program: program.clone(),
             scale,
             shows_statements: job.shows_statements,
+            account: &job.account,
+            transaction_log: log.as_ref().map(|log| log.log.clone()),
             clients: job.clients,
             connection: job.connection,
             transactions: job.transactions,
@@ -213,7 +188,8 @@ impl SqlRun<'_> {
             left_after_s: left * job.load.duration.as_secs_f64(),
         };
         let desk = &mut self.desk;
-        let trial = run.run(&mut || server.obituary(), &mut |event| desk.tell(event)).await?;
+        let mut trial = run.run(&mut || server.obituary(), &mut |event| desk.tell(event)).await?;
+        let unwritten = log.and_then(|log| self.keep_log(&mut trial, log));
         let interrupted = trial.status == TrialStatus::Interrupted;
         let died = server.obituary();
         let variant = &mut self.result.variants[0];
@@ -226,8 +202,26 @@ impl SqlRun<'_> {
             _ if interrupted => Err(LabError::Interrupted),
             // Nothing more can be measured; why is the trial's reason.
             Some(died) => Err(LabError::Unsuitable(died)),
-            None => Ok(()),
+            None => unwritten.map_or(Ok(()), Err),
         }
+    }
+
+    /// Ends a trial's log, and says why it is not whole if the disk did not take it.
+    fn keep_log(&mut self, trial: &mut Trial, log: OpenLog) -> Option<LabError> {
+        let (figures, error) = log.finish();
+        if figures.lost > 0 {
+            let text = format!(
+                "the transaction log is without {} transactions: the disk did not keep up, and the \
+                 load was not to wait for it",
+                figures.lost
+            );
+            self.desk.tell(&Event::Warning { text: text.clone() });
+            self.result.warnings.push(text);
+        }
+        if let Some(sql) = &mut trial.sql {
+            sql.log = Some(figures);
+        }
+        error
     }
 
     /// What limited the load, as far as is known so far.
@@ -242,6 +236,9 @@ impl SqlRun<'_> {
     }
 
     fn finish(mut self, error: Option<LabError>) -> Result<Finished, LabError> {
+        if let Some(log) = self.log.take() {
+            log.discard();
+        }
         finish(&mut self.result, error.as_ref());
         self.desk.write(&self.result)?;
         self.desk.tell(&Event::RunEnded { status: self.result.status });
@@ -279,91 +276,4 @@ pub(crate) fn threads(job: &SqlJob) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let wanted = job.load.threads.map_or(cores, |n| n as usize);
     wanted.clamp(1, (job.clients as usize).max(1))
-}
-
-/// Starts a server, or connects to one that somebody else runs.
-pub(crate) async fn bring_up(
-    server: &SqlServer,
-    connections: u64,
-    desk: &mut Desk<'_>,
-    cancel: &Cancel,
-) -> Result<Server, LabError> {
-    let began = Instant::now();
-    let (what, server) = match &server.target {
-        Target::Managed { installation, helper } => {
-            let what = format!("PostgreSQL {}", installation.version);
-            desk.tell(&Event::StackStarting { what: what.clone() });
-            let mut settings = server.settings.clone();
-            if !settings.iter().any(|(name, _)| name == "max_connections") {
-                let wanted = (connections + 20).max(100).to_string();
-                settings.push(("max_connections".to_owned(), wanted));
-            }
-            let options = PostgresOptions {
-                installation: installation.clone(),
-                settings,
-                cpus: server.cpus,
-                memory_bytes: server.memory_bytes,
-                environment: Vec::new(),
-                port: None,
-                base_dir: None,
-            };
-            let postgres = Postgres::start(helper, &options, cancel)?;
-            (what, Server::managed(postgres, Transport::Tcp).await?)
-        }
-        Target::External { dsn } => {
-            desk.tell(&Event::StackStarting { what: "connecting".to_owned() });
-            let mut server = tokio::select! {
-                server = Server::external_for(dsn, connections) => server?,
-                () = cancelled(cancel) => return Err(LabError::Interrupted),
-            };
-            let software = server.software().await?;
-            (format!("PostgreSQL {}", software.version), server)
-        }
-    };
-    desk.tell(&Event::StackReady { what, ready_s: began.elapsed().as_secs_f64() });
-    Ok(server)
-}
-
-/// Makes and fills what the scripts need, and says the scale.
-pub(crate) async fn make_ready(
-    job: &SqlJob,
-    server: &mut Server,
-    desk: &mut Desk<'_>,
-    cancel: &Cancel,
-) -> Result<u64, LabError> {
-    tokio::select! {
-        scale = prepare(job, server, desk) => scale,
-        () = cancelled(cancel) => Err(LabError::Interrupted),
-    }
-}
-
-async fn prepare(job: &SqlJob, server: &mut Server, desk: &mut Desk<'_>) -> Result<u64, LabError> {
-    let built_in = job.work.uses_built_in();
-    let initialize = job.server.initialize || (built_in && server.is_managed());
-    let given = job.work.scale;
-    if initialize {
-        let scale = given.unwrap_or(1);
-        desk.tell(&Event::Preparing { what: format!("pgbench's tables at scale {scale}") });
-        let replace = job.server.replace || server.is_managed();
-        pgbench_tables::make(server, scale, replace).await?;
-    }
-    if let Some(init) = &job.server.init {
-        desk.tell(&Event::Preparing { what: "the database, by the script given".to_owned() });
-        for statement in init {
-            server.execute(statement, "run the SQL that prepares it").await?;
-        }
-    }
-    let scale = match given {
-        Some(scale) => scale,
-        None if built_in => pgbench_tables::scale(server).await?,
-        None => 1,
-    };
-    // On a server that is not ours nothing is changed that the scripts do not change themselves.
-    if built_in && server.is_managed() && !job.server.no_vacuum {
-        pgbench_tables::tidy(server).await?;
-    }
-    if server.is_managed() {
-        server.execute("CHECKPOINT", "write a checkpoint").await?;
-    }
-    Ok(scale)
 }

@@ -1,16 +1,18 @@
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pinchpoint_load::{Histograms, LoadSpec, Rest, Session, WarmedUp, warm_up};
 use pinchpoint_measure::{
-    Event, Factors, PHASES, Pace, PerRow, Phase, ScriptFigures, ScriptStatement, SqlFigures, Stage,
-    Trial, TrialStatus, WarmUp,
+    Cause, Event, Factors, PHASES, Pace, PerRow, SqlFailures, Stage, Trial, TrialStatus, WarmUp,
 };
 use pinchpoint_observe::{Observer, ObserverSpec};
 use pinchpoint_plan as plan;
 use pinchpoint_script::Program;
-use pinchpoint_sql::{Dsn, ScriptConnection, ScriptDriver, ScriptSpec, ScriptTally};
+use pinchpoint_sql::{
+    Dsn, ScriptConnection, ScriptDriver, ScriptSpec, ScriptTally, TransactionLog,
+};
 use pinchpoint_stack::Cancel;
 
 use crate::blank::blank_trial;
@@ -19,7 +21,7 @@ use crate::error::LabError;
 use crate::measuring::{Measured, Measuring, Sight};
 use crate::observing;
 use crate::rung_load::{cancelled, schedule_of, settle_grace, warm_up_of};
-use crate::sql_job::{SqlConnection, SqlWork};
+use crate::sql_job::{SqlAccount, SqlConnection, SqlWork};
 
 /// One trial of a load of scripts.
 pub(crate) struct SqlTrial<'a> {
@@ -30,6 +32,9 @@ pub(crate) struct SqlTrial<'a> {
     pub(crate) program: Arc<Program>,
     pub(crate) scale: u64,
     pub(crate) shows_statements: bool,
+    pub(crate) account: &'a SqlAccount,
+    /// Where a line is written for each transaction.
+    pub(crate) transaction_log: Option<Arc<TransactionLog>>,
     pub(crate) clients: u32,
     pub(crate) connection: SqlConnection,
     pub(crate) transactions: Option<u64>,
@@ -51,13 +56,15 @@ const POOL_TIMEOUT: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What a trial gave, before it is judged.
-struct Seen {
-    connecting: Duration,
+pub(crate) struct Seen {
+    pub(crate) connecting: Duration,
     warmed: WarmedUp,
-    measured: Measured,
+    pub(crate) measured: Measured,
     rest: Rest,
-    tally: ScriptTally,
-    whole: ScriptTally,
+    pub(crate) tally: ScriptTally,
+    pub(crate) whole: ScriptTally,
+    /// Failures of the measured part by kind.
+    pub(crate) failures: SqlFailures,
 }
 
 impl SqlTrial<'_> {
@@ -78,6 +85,7 @@ impl SqlTrial<'_> {
             },
             max_tries: self.work.max_tries,
             seed: self.seed,
+            log: self.transaction_log.clone(),
         };
         let driver = ScriptDriver::new(spec).map_err(|e| LabError::Unsuitable(e.to_string()))?;
         let driver = Arc::new(driver);
@@ -109,7 +117,9 @@ impl SqlTrial<'_> {
         let last = session.rotate(&mut Histograms::with_labels(self.program.scripts.len())).await?;
         session.close().await;
         let observation = observing::complete(observed, &measured);
-        let mut seen = Seen { connecting, warmed, measured, rest, tally, whole: driver.tally() };
+        let failures = by_kind(&measured.errors);
+        let whole = driver.tally();
+        let mut seen = Seen { connecting, warmed, measured, rest, tally, whole, failures };
         for (cause, count) in seen.measured.warm_up_errors.clone().into_iter().chain(last.errors) {
             *seen.measured.errors.entry(cause).or_default() += count;
         }
@@ -128,6 +138,7 @@ impl SqlTrial<'_> {
             think: Duration::ZERO,
             labels: self.program.scripts.len(),
             operations_per_user: self.transactions,
+            latency_limit: self.account.latency_limit,
             keep_acks: false,
         }
     }
@@ -221,6 +232,11 @@ impl SqlTrial<'_> {
         (trial.status, trial.reason) = judge(&trial, seen);
         let threads = u32::try_from(self.threads).unwrap_or(1);
         trial.gates = pinchpoint_diagnose::gates(&trial, self.clients, threads);
+        // What was stopped half-way has not shown what it would have shown.
+        if trial.status != TrialStatus::Interrupted {
+            let thresholds = &self.account.thresholds;
+            trial.thresholds = thresholds.iter().map(|t| t.judge(&trial)).collect();
+        }
         trial
     }
 
@@ -278,72 +294,12 @@ impl SqlTrial<'_> {
         };
         WarmUp { duration_s: warmed.duration.as_secs_f64(), settled: warmed.settled, note }
     }
+}
 
-    fn sql_figures(&self, trial: &Trial, seen: &Seen) -> SqlFigures {
-        let histograms = &seen.measured.histograms;
-        let open = matches!(trial.pace, Pace::Open { .. });
-        let titles = self.work.named().unwrap_or_default();
-        SqlFigures {
-            transaction_type: match titles.as_slice() {
-                [only] => only.title.clone(),
-                _ => "multiple scripts".to_owned(),
-            },
-            scale: self.scale,
-            query_mode: self.program.protocol.name().to_owned(),
-            clients: self.clients,
-            threads: u32::try_from(self.threads).unwrap_or(u32::MAX),
-            transactions_per_client: self.transactions,
-            max_tries: self.work.max_tries,
-            retried: seen.tally.retried,
-            retries: seen.tally.retries,
-            initial_connection_ms: (self.connection != SqlConnection::PerTransaction)
-                .then_some(seen.connecting.as_secs_f64() * 1e3),
-            latency_stddev_ms: histograms.response_stddev_ms(),
-            latency_p999_ms: histograms.response_quantile_ms(0.999),
-            schedule_lag_ms: open.then(|| trial.phase_sum_ms(|p| p == Phase::Schedule)),
-            scripts: self.scripts(trial, seen),
-            statements: self.statements(seen),
-            shows_statements: self.shows_statements,
-            incidents: seen.whole.incidents.clone(),
-        }
-    }
-
-    fn scripts(&self, trial: &Trial, seen: &Seen) -> Vec<ScriptFigures> {
-        let histograms = &seen.measured.histograms;
-        let both = self.program.scripts.iter().zip(&seen.tally.scripts).enumerate();
-        both.map(|(at, (script, counts))| {
-            // As many as its latencies are made of: the tally is read a moment later.
-            let succeeded = histograms.label_operations(at);
-            ScriptFigures {
-                name: script.name.clone(),
-                weight: script.weight,
-                succeeded,
-                failed: counts.failed,
-                throughput_per_s: succeeded as f64 / trial.duration_s.max(1e-9),
-                latency_ms: histograms.label_ms(at),
-                latency_stddev_ms: histograms.label_stddev_ms(at),
-            }
-        })
-        .collect()
-    }
-
-    fn statements(&self, seen: &Seen) -> Vec<ScriptStatement> {
-        let all = self.program.all_statements();
-        let both = all.into_iter().zip(&seen.tally.statements);
-        both.map(|((script, statement), counts)| ScriptStatement {
-            script,
-            line: statement.line,
-            text: statement.shown.clone(),
-            succeeded: counts.succeeded,
-            failed: counts.failed,
-            mean_ms: if counts.succeeded == 0 {
-                0.0
-            } else {
-                counts.time.as_secs_f64() * 1e3 / counts.succeeded as f64
-            },
-        })
-        .collect()
-    }
+/// Failures that the server chose among transactions in each other's way.
+fn by_kind(errors: &BTreeMap<Cause, u64>) -> SqlFailures {
+    let of = |state: &[u8; 5]| errors.get(&Cause::SqlState(*state)).copied().unwrap_or(0);
+    SqlFailures { serialization: of(b"40001"), deadlock: of(b"40P01") }
 }
 
 fn judge(trial: &Trial, seen: &Seen) -> (TrialStatus, Option<String>) {

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pinchpoint_load::{
-    Driver, DriverError, Ended, Harvest, Histograms, LoadError, LoadSpec, Probe, Process, Schedule, Seat, Session,
-    User, WarmUpPolicy, warm_up,
+    Driver, DriverError, Ended, Harvest, Histograms, LoadError, LoadSpec, Probe, Process, Schedule,
+    Seat, Session, User, WarmUpPolicy, warm_up,
 };
 use pinchpoint_measure::{Cause, Outcome, Phase};
 

@@ -46,7 +46,7 @@ pub use result::{
     Dataset, Environment, Knee, Limit, PlanFacts, ReadError, RunResult, RunStatus, SCHEMA_VERSION,
     Software, Spread, Summary, Sweep, SweepPoint, Variant, VariantStatus,
 };
-pub use sql::{ScriptFigures, ScriptStatement, SqlFigures};
+pub use sql::{ScriptFigures, ScriptStatement, SqlFailures, SqlFigures, SqlLogFigures};
 pub use stack::{EvidenceFigures, PoolerFigures, ProcessFigures, SessionFigures, StackFigures};
 pub use table::{Choice, Column, Generator, Method, SqlType, Table};
 pub use threshold::{Threshold, ThresholdError};

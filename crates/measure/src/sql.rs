@@ -34,6 +34,22 @@ pub struct SqlFigures {
     pub latency_p999_ms: f64,
     /// Mean delay between the intended start and the start, in milliseconds; open load.
     pub schedule_lag_ms: Option<f64>,
+    /// The response time above which a transaction is late, in milliseconds, where one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_limit_ms: Option<f64>,
+    /// Transactions that ended well and took longer than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<u64>,
+    /// Transactions of the schedule that were not started, because they were late by more than the
+    /// limit when a client had time for them; open load with a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<u64>,
+    /// Failures by kind, where they were to be told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<SqlFailures>,
+    /// The transaction log, where one was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<SqlLogFigures>,
     /// Script by script.
     pub scripts: Vec<ScriptFigures>,
     /// Statement by statement, in the scripts' order.
@@ -43,6 +59,26 @@ pub struct SqlFigures {
     /// The first different failures in words, over the whole trial, and how often each came.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub incidents: BTreeMap<String, u64>,
+}
+
+/// Failed transactions by kind; those of any other kind are not among them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SqlFailures {
+    /// Serialization failures (SQLSTATE 40001).
+    pub serialization: u64,
+    /// Deadlocks (SQLSTATE 40P01).
+    pub deadlock: u64,
+}
+
+/// A transaction log in pgbench's format.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SqlLogFigures {
+    /// Its files, one for each load thread.
+    pub files: Vec<String>,
+    /// Lines in them.
+    pub lines: u64,
+    /// Lines that were left out, because the disk did not keep up.
+    pub lost: u64,
 }
 
 /// One script of several.

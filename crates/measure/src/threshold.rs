@@ -3,7 +3,8 @@ use std::str::FromStr;
 
 use crate::{Latency, ThresholdOutcome, Trial};
 
-/// A limit in k6's grammar, on one of its metrics: `http_req_duration: p(95)<200`.
+/// A limit in k6's grammar, on one of its metrics: `http_req_duration: p(95)<200`; or on one of
+/// transactions: `transaction_duration: p(95)<20`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Threshold {
     metric: Metric,
@@ -23,6 +24,16 @@ enum Metric {
     Requests,
     /// Share of checks that passed.
     Checks,
+    /// Response time of transactions in milliseconds.
+    TransactionDuration,
+    /// Share of transactions that failed.
+    TransactionsFailed,
+    /// Transactions.
+    Transactions,
+    /// Share of the successful transactions that took longer than the latency limit.
+    TransactionsLate,
+    /// Share of the transactions due that were not started, as it was too late for them.
+    TransactionsSkipped,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,21 +60,42 @@ enum Operator {
 
 /// Why a text is no threshold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no threshold: {reason}; such as `http_req_duration: p(95)<200`")]
+#[error("{text:?} is no threshold: {reason}; such as `{example}`")]
 pub struct ThresholdError {
     /// The text.
     pub text: String,
     /// What is wrong with it.
     pub reason: String,
+    /// One that is right.
+    pub example: &'static str,
 }
 
 /// Metrics by their names, with the aggregates that they have.
-const METRICS: [(&str, Metric, &str); 4] = [
-    ("http_req_duration", Metric::Duration, "avg min med max p(N)"),
-    ("http_req_failed", Metric::Failed, "rate"),
-    ("http_reqs", Metric::Requests, "count rate"),
-    ("checks", Metric::Checks, "rate"),
-];
+struct Vocabulary {
+    metrics: &'static [(&'static str, Metric, &'static str)],
+    example: &'static str,
+}
+
+const OF_REQUESTS: Vocabulary = Vocabulary {
+    metrics: &[
+        ("http_req_duration", Metric::Duration, "avg min med max p(N)"),
+        ("http_req_failed", Metric::Failed, "rate"),
+        ("http_reqs", Metric::Requests, "count rate"),
+        ("checks", Metric::Checks, "rate"),
+    ],
+    example: "http_req_duration: p(95)<200",
+};
+
+const OF_TRANSACTIONS: Vocabulary = Vocabulary {
+    metrics: &[
+        ("transaction_duration", Metric::TransactionDuration, "avg med max p(N)"),
+        ("transactions_failed", Metric::TransactionsFailed, "rate"),
+        ("transactions", Metric::Transactions, "count rate"),
+        ("transactions_late", Metric::TransactionsLate, "rate"),
+        ("transactions_skipped", Metric::TransactionsSkipped, "rate"),
+    ],
+    example: "transaction_duration: p(95)<20",
+};
 
 /// The longer ones first: `<=` begins with `<`.
 const OPERATORS: [(&str, Operator); 7] = [
@@ -79,15 +111,38 @@ const OPERATORS: [(&str, Operator); 7] = [
 impl FromStr for Threshold {
     type Err = ThresholdError;
 
+    /// Reads a limit on requests.
     fn from_str(text: &str) -> Result<Self, ThresholdError> {
-        let bad = |reason: String| ThresholdError { text: text.to_owned(), reason };
+        Self::read(text, &OF_REQUESTS)
+    }
+}
+
+impl Threshold {
+    /// Reads a limit on transactions: `transaction_duration`, `transactions_failed`, `transactions`,
+    /// `transactions_late`, `transactions_skipped`.
+    pub fn of_transactions(text: &str) -> Result<Self, ThresholdError> {
+        Self::read(text, &OF_TRANSACTIONS)
+    }
+
+    /// Whether it is about the limit on the response time, and so needs one; and whether a rate.
+    pub const fn needs(&self) -> (bool, bool) {
+        match self.metric {
+            Metric::TransactionsLate => (true, false),
+            Metric::TransactionsSkipped => (true, true),
+            _ => (false, false),
+        }
+    }
+
+    fn read(text: &str, words: &Vocabulary) -> Result<Self, ThresholdError> {
+        let example = words.example;
+        let bad = |reason: String| ThresholdError { text: text.to_owned(), reason, example };
         let (name, expression) = text
             .split_once(':')
             .ok_or_else(|| bad("it has no colon after the metric".to_owned()))?;
         let (name, expression) = (name.trim(), expression.trim());
         let (_, metric, allowed) =
-            METRICS.iter().find(|(known, ..)| *known == name).ok_or_else(|| {
-                let known: Vec<_> = METRICS.iter().map(|(n, ..)| *n).collect();
+            words.metrics.iter().find(|(known, ..)| *known == name).ok_or_else(|| {
+                let known: Vec<_> = words.metrics.iter().map(|(n, ..)| *n).collect();
                 bad(format!("there is no metric {name:?}, but {}", known.join(", ")))
             })?;
         let (at, sign, operator) = OPERATORS
@@ -134,14 +189,29 @@ impl Metric {
             Self::Failed => "http_req_failed",
             Self::Requests => "http_reqs",
             Self::Checks => "checks",
+            Self::TransactionDuration => "transaction_duration",
+            Self::TransactionsFailed => "transactions_failed",
+            Self::Transactions => "transactions",
+            Self::TransactionsLate => "transactions_late",
+            Self::TransactionsSkipped => "transactions_skipped",
         }
     }
 
     const fn has(self, aggregate: Aggregate) -> bool {
         match self {
             Self::Duration => !matches!(aggregate, Aggregate::Rate | Aggregate::Count),
-            Self::Failed | Self::Checks => matches!(aggregate, Aggregate::Rate),
-            Self::Requests => matches!(aggregate, Aggregate::Rate | Aggregate::Count),
+            // The smallest is not kept.
+            Self::TransactionDuration => {
+                Self::Duration.has(aggregate) && !matches!(aggregate, Aggregate::Least)
+            }
+            Self::Failed
+            | Self::Checks
+            | Self::TransactionsFailed
+            | Self::TransactionsLate
+            | Self::TransactionsSkipped => matches!(aggregate, Aggregate::Rate),
+            Self::Requests | Self::Transactions => {
+                matches!(aggregate, Aggregate::Rate | Aggregate::Count)
+            }
         }
     }
 }
@@ -165,16 +235,28 @@ impl Threshold {
 
     fn figure(&self, trial: &Trial) -> Option<f64> {
         let all = trial.succeeded + trial.failed;
+        let per_s = |count: u64| (trial.duration_s > 0.0).then(|| count as f64 / trial.duration_s);
+        let counts = self.aggregate == Aggregate::Count;
         match self.metric {
-            Metric::Duration => (trial.succeeded > 0).then(|| self.duration(trial))?,
-            Metric::Failed => (all > 0).then(|| trial.failed as f64 / all as f64),
-            Metric::Requests if self.aggregate == Aggregate::Count => Some(all as f64),
-            Metric::Requests => (trial.duration_s > 0.0).then(|| all as f64 / trial.duration_s),
+            Metric::Duration | Metric::TransactionDuration => {
+                (trial.succeeded > 0).then(|| self.duration(trial))?
+            }
+            Metric::Failed | Metric::TransactionsFailed => share(trial.failed, all),
+            Metric::Requests if counts => Some(all as f64),
+            Metric::Requests => per_s(all),
+            // As in pgbench's `tps`, what failed is none.
+            Metric::Transactions if counts => Some(trial.succeeded as f64),
+            Metric::Transactions => per_s(trial.succeeded),
+            Metric::TransactionsLate => share(trial.sql.as_ref()?.late?, trial.succeeded),
+            Metric::TransactionsSkipped => {
+                let skipped = trial.sql.as_ref()?.skipped?;
+                share(skipped, all + skipped)
+            }
             Metric::Checks => {
                 let checks = &trial.http.as_ref()?.checks;
                 let passed: u64 = checks.iter().map(|c| c.passed).sum();
                 let all: u64 = passed + checks.iter().map(|c| c.failed).sum::<u64>();
-                (all > 0).then(|| passed as f64 / all as f64)
+                share(passed, all)
             }
         }
     }
@@ -191,8 +273,8 @@ impl Threshold {
                 least.reduce(f64::min)?
             }
             Aggregate::Percentile(p) => {
-                let more = &trial.http.as_ref()?.percentiles_ms;
-                let named = |name: &str| more.get(name).copied();
+                let more = trial.http.as_ref().map(|http| &http.percentiles_ms);
+                let named = |name: &str| more?.get(name).copied();
                 // Percentiles that are kept; between them the next higher one holds the promise.
                 let kept = [
                     (50.0, Some(p50)),
@@ -203,7 +285,7 @@ impl Threshold {
                     (95.0, Some(p95)),
                     (98.0, named("p98")),
                     (99.0, Some(p99)),
-                    (99.9, named("p99.9")),
+                    (99.9, named("p99.9").or(trial.sql.as_ref().map(|s| s.latency_p999_ms))),
                     (99.99, named("p99.99")),
                     (100.0, Some(max)),
                 ];
@@ -212,6 +294,11 @@ impl Threshold {
             Aggregate::Rate | Aggregate::Count => return None,
         })
     }
+}
+
+/// A part of a whole; nothing of nothing is no figure.
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
 }
 
 impl fmt::Display for Threshold {
@@ -256,6 +343,34 @@ mod tests {
             let error = text.parse::<Threshold>().unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         }
+    }
+
+    #[test]
+    fn transactions_have_metrics_of_their_own() {
+        for text in [
+            "transaction_duration: p(99.9)<200",
+            "transactions_failed: rate<0.01",
+            "transactions: rate>=1000",
+            "transactions_late: rate<0.05",
+            "transactions_skipped: rate==0",
+        ] {
+            let read = Threshold::of_transactions(text).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(read.to_string(), text);
+            let error = text.parse::<Threshold>().unwrap_err().to_string();
+            assert!(error.contains("such as `http_req_duration"), "{error}");
+        }
+        for (text, word) in [
+            ("http_reqs: count>1", "no metric"),
+            ("transaction_duration: min<1", "avg med max"),
+            ("transactions_late: p(95)<1", "such as `transaction_duration"),
+        ] {
+            let error = Threshold::of_transactions(text).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+        let needs = |text| Threshold::of_transactions(text).expect("a limit").needs();
+        assert_eq!(needs("transactions_late: rate<1"), (true, false));
+        assert_eq!(needs("transactions_skipped: rate<1"), (true, true));
+        assert_eq!(needs("transactions: rate>1"), (false, false));
     }
 
     proptest! {

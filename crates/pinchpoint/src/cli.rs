@@ -1,4 +1,5 @@
 mod ledger;
+mod pgbench;
 mod server;
 mod sql;
 mod watch;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use pinchpoint_plan::Stage;
 
 pub(crate) use ledger::LedgerArgs;
+pub(crate) use pgbench::refused;
 pub(crate) use server::{PostgresArgs, RedisArgs};
 pub(crate) use sql::{Mode, PoolArgs, ServerArgs, SqlArgs};
 pub(crate) use watch::WatchArgs;

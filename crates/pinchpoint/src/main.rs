@@ -26,6 +26,9 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
+            if let Some(failure) = cli::refused(&arguments, &error) {
+                return fail(&failure);
+            }
             let _ = error.print();
             let code = if error.use_stderr() { Exit::BadInput } else { Exit::Ok };
             return ExitCode::from(code.code());

@@ -8,6 +8,7 @@ use pinchpoint_measure::{
 
 use crate::explain::verdict_line;
 use crate::matrix::{k6_summary, locust_history, locust_stats};
+use crate::sql::threshold_text;
 use crate::table::{Flow, Paint, Style};
 use crate::text::{clean, shorten};
 use crate::{File, csv, file};
@@ -252,8 +253,7 @@ impl Sheet {
 
     fn thresholds(&mut self, trial: &Trial) {
         for threshold in &trial.thresholds {
-            let value = threshold.value.map_or("no sample".to_owned(), |v| significant(v, 3));
-            let text = format!("{}: {} ({value})", threshold.metric, threshold.expression);
+            let text = threshold_text(threshold);
             if threshold.passed {
                 self.line("threshold kept", &text);
             } else {

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use pinchpoint_measure::{
-    PHASES, Pace, RunResult, SqlFigures, Trial, Variant, group_thousands, human_duration,
-    significant,
+    PHASES, Pace, RunResult, SqlFigures, ThresholdOutcome, Trial, Variant, group_thousands,
+    human_duration, significant,
 };
 
 use crate::explain::verdict_line;
@@ -63,6 +63,12 @@ struct Sheet {
     style: Style,
 }
 
+/// `transaction_duration: p(95)<20 (31.2)`.
+pub(crate) fn threshold_text(threshold: &ThresholdOutcome) -> String {
+    let value = threshold.value.map_or("no sample".to_owned(), |v| significant(v, 3));
+    format!("{}: {} ({value})", threshold.metric, threshold.expression)
+}
+
 /// Longest text shown of one line: a hostile one must not fill the screen.
 const LONGEST: usize = 600;
 
@@ -116,16 +122,37 @@ impl Sheet {
             self.line(&format!("duration: {}{warm_up}", human_duration(trial.duration_s)));
             self.line(&format!("number of transactions actually processed: {}", trial.succeeded));
         }
-        let share = if all == 0 { 0.0 } else { trial.failed as f64 / all as f64 * 100.0 };
+        let due = all + sql.skipped.unwrap_or(0);
+        let part = |count: u64, of: u64| count as f64 / of.max(1) as f64 * 100.0;
+        let share = part(trial.failed, due);
         let failed = format!("number of failed transactions: {} ({share:.3}%)", trial.failed);
         if trial.failed > 0 {
             self.red(&failed);
         } else {
             self.line(&failed);
         }
+        if let Some(failures) = sql.failures {
+            for (name, count) in
+                [("serialization", failures.serialization), ("deadlock", failures.deadlock)]
+            {
+                let share = part(count, due);
+                self.line(&format!("number of {name} failures: {count} ({share:.3}%)"));
+            }
+        }
         if sql.max_tries > 1 {
-            self.line(&format!("number of transactions retried: {}", sql.retried));
+            let share = part(sql.retried, due);
+            self.line(&format!("number of transactions retried: {} ({share:.3}%)", sql.retried));
             self.line(&format!("total number of retries: {}", sql.retries));
+        }
+        if let Some(skipped) = sql.skipped {
+            let share = part(skipped, due);
+            self.line(&format!("number of transactions skipped: {skipped} ({share:.3}%)"));
+        }
+        if let (Some(ms), Some(late)) = (sql.latency_limit_ms, sql.late) {
+            let (all, share) = (trial.succeeded, part(late, trial.succeeded));
+            self.line(&format!(
+                "number of transactions above the {ms:.1} ms latency limit: {late}/{all} ({share:.3}%)"
+            ));
         }
         self.latency(trial, sql);
         if let Some(ms) = sql.initial_connection_ms {
@@ -223,6 +250,24 @@ impl Sheet {
         }
         for (text, count) in sql.incidents.iter().take(5) {
             self.red(&format!("{} × {text}", group_thousands(*count)));
+        }
+        if let Some(log) = &sql.log {
+            let more = match log.files.len() {
+                0 | 1 => String::new(),
+                n => format!(" and {} more", n - 1),
+            };
+            let file = log.files.first().map_or("", String::as_str);
+            let lines = group_thousands(log.lines);
+            self.line(&format!("transaction log: {lines} lines in {file}{more}"));
+            if log.lost > 0 {
+                let lost = group_thousands(log.lost);
+                self.red(&format!("transaction log: {lost} lines lost; the disk did not keep up"));
+            }
+        }
+        for threshold in &trial.thresholds {
+            let (paint, kept) =
+                if threshold.passed { (Paint::Plain, "kept") } else { (Paint::Red, "MISSED") };
+            self.painted(&format!("threshold {kept}: {}", threshold_text(threshold)), paint);
         }
         for gate in trial.gates.iter().filter(|g| !g.passed) {
             self.red(&format!("check failed: {}: {}", gate.name, gate.detail));

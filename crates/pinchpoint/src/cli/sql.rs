@@ -17,7 +17,11 @@ Examples:
 The letters mean what they mean to pgbench, whose -h, -p, -U and database are one --dsn here. Unlike
 pgbench: a warm-up comes first (--warmup 0s for none), a failed transaction is counted and its client
 goes on, tables of pgbench's that are there are not dropped by -i alone, and a server that is not
-ours is not vacuumed. Not run: \\shell, \\setshell, COPY.")]
+ours is not vacuumed. Not run: \\shell, \\setshell, COPY.
+
+Thresholds take k6's grammar, on transaction_duration (ms), transactions (count, rate),
+transactions_failed, and with -L transactions_late and transactions_skipped (rate):
+`--threshold 'transaction_duration: p(95)<20'`. A missed one ends with exit code 99.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of pgbench's")]
 pub(crate) struct SqlArgs {
     /// Use this PostgreSQL instead of a private one. Nothing is changed on it but what -i, --init
@@ -63,6 +67,11 @@ pub(crate) struct SqlArgs {
     #[arg(long, short = 'R', value_name = "TPS", allow_negative_numbers = true)]
     pub(crate) rate: Option<f64>,
 
+    /// Milliseconds above which a transaction is counted as late; with -R, one that is late by more
+    /// before it is started is skipped
+    #[arg(long, short = 'L', value_name = "MS", allow_negative_numbers = true)]
+    pub(crate) latency_limit: Option<f64>,
+
     /// How statements are sent: as text with variables replaced in it, or with variables bound
     #[arg(long, short = 'M', value_enum, value_name = "MODE", default_value_t = Mode::Simple)]
     pub(crate) protocol: Mode,
@@ -103,6 +112,33 @@ pub(crate) struct SqlArgs {
     #[arg(long, short = 'r')]
     pub(crate) report_per_command: bool,
 
+    /// Tell failures apart: serialization failures and deadlocks.
+    #[arg(long)]
+    pub(crate) failures_detailed: bool,
+
+    /// Write each measured transaction to a file, in pgbench's fields. The load never waits for it:
+    /// lines that the disk does not take in time are left out and counted.
+    #[arg(long, short = 'l')]
+    pub(crate) log: bool,
+
+    /// What the log's files begin with: PREFIX.PID, and PREFIX.PID.N for another load thread
+    #[arg(long, value_name = "PREFIX", default_value = "pgbench_log", requires = "log")]
+    pub(crate) log_prefix: String,
+
+    /// Share of the transactions that are logged, chosen at random
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value_t = 1.0,
+        requires = "log",
+        allow_negative_numbers = true
+    )]
+    pub(crate) sampling_rate: f64,
+
+    /// A limit in k6's grammar; may be given several times
+    #[arg(long, value_name = "METRIC: EXPRESSION")]
+    pub(crate) threshold: Vec<String>,
+
     /// Reporting interval, in seconds or such as 500ms
     #[arg(long, short = 'P', value_name = "TIME", value_parser = seconds, default_value = "10")]
     pub(crate) progress: Duration,
@@ -115,9 +151,10 @@ pub(crate) struct SqlArgs {
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     pub(crate) trials: u32,
 
-    /// Seed of all that is random; the first trial draws what pgbench draws [default: from the clock]
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) random_seed: Option<u64>,
+    /// Seed of all that is random; the first trial draws what pgbench draws; `time` and `rand` are
+    /// the default [default: from the clock]
+    #[arg(long, value_name = "NUMBER", value_parser = seed)]
+    pub(crate) random_seed: Option<Seed>,
 
     /// Directory for the result: result.json, metrics.csv, histograms [default: none]
     #[arg(long, value_name = "DIR")]
@@ -140,7 +177,7 @@ pub(crate) struct SqlArgs {
     pub(crate) list: bool,
 
     /// Print a built-in script.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", visible_alias = "show-script")]
     pub(crate) show: Option<String>,
 
     #[command(flatten)]
@@ -265,6 +302,20 @@ pub(crate) enum Mode {
     Extended,
     /// Prepared once on each connection, variables bound.
     Prepared,
+}
+
+/// A seed as pgbench takes it: a number, or the clock's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seed(pub(crate) Option<u64>);
+
+fn seed(text: &str) -> Result<Seed, String> {
+    match text {
+        "time" | "rand" => Ok(Seed(None)),
+        number => number
+            .parse()
+            .map(|seed| Seed(Some(seed)))
+            .map_err(|_| "it is a number from 0 on, `time` or `rand`".to_owned()),
+    }
 }
 
 /// A time as pgbench takes it: a number is of seconds.

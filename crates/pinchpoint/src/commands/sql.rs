@@ -3,16 +3,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use pinchpoint_lab::{
-    Finished, QueryMode, ScriptSource, SqlConnection, SqlJob, SqlServer, SqlWork, Target,
-    built_in_scripts, run_sql, split_statements,
+    Finished, QueryMode, ScriptSource, SqlAccount, SqlConnection, SqlJob, SqlLog, SqlServer,
+    SqlWork, Target, built_in_scripts, run_sql, split_statements,
 };
-use pinchpoint_measure::{ExitCode, RunStatus, VariantStatus};
+use pinchpoint_measure::{ExitCode, RunStatus, Threshold, VariantStatus};
 use pinchpoint_plan::{LoadPlan, Pace, WarmUp, WarmUpChoice};
 use pinchpoint_stack::Cancel;
 
 use crate::cli::{Mode, ServerArgs, SqlArgs};
 use crate::commands::postgres::{cpus, memory, settings};
-use crate::commands::run::{helper, installation, listen, sink};
+use crate::commands::run::{helper, installation, listen, missed, sink};
 use crate::commands::{explain, report};
 use crate::failure::Failure;
 use crate::terminal;
@@ -25,7 +25,9 @@ const TIME: Duration = Duration::from_secs(10);
 const LARGEST_FILE: u64 = 1 << 20;
 
 pub(crate) fn run(args: &SqlArgs) -> Result<ExitCode, Failure> {
-    if args.list || args.show.is_some() {
+    // `-b list` is how pgbench is asked.
+    let list = args.list || args.builtin.iter().any(|name| name == "list");
+    if list || args.show.is_some() {
         return show_scripts(args.show.as_deref());
     }
     let job = job(args)?;
@@ -66,6 +68,7 @@ pub(crate) fn conclude(finished: Finished) -> Result<ExitCode, Failure> {
     }
     match finished.error {
         Some(error) => Err(error.into()),
+        None if missed(&finished.result) => Ok(ExitCode::ThresholdMissed),
         None => Ok(ExitCode::Ok),
     }
 }
@@ -118,7 +121,7 @@ fn job(args: &SqlArgs) -> Result<SqlJob, Failure> {
             pace: args.rate.map_or(Pace::FlatOut, |per_s| Pace::Rate { per_s }),
             // As pgbench's, whose throttle is a Poisson process.
             poisson: true,
-            seed: args.random_seed,
+            seed: args.random_seed.and_then(|seed| seed.0),
             threads: args.jobs,
         },
         server: SqlServer {
@@ -128,11 +131,43 @@ fn job(args: &SqlArgs) -> Result<SqlJob, Failure> {
             ..server(&args.server, args.dsn.as_deref())?
         },
         shows_statements: args.report_per_command,
+        account: account(args)?,
         directory: args.out.clone(),
     };
     // Before a server is looked for: a script that cannot run is refused whatever else is missing.
     job.check().map_err(|e| Failure::input(e.to_string()))?;
     Ok(SqlJob { server: with_target(job.server, &args.server, args.dsn.as_deref())?, ..job })
+}
+
+/// What is counted, judged and written beside the figures of the summary.
+fn account(args: &SqlArgs) -> Result<SqlAccount, Failure> {
+    let limit = args.latency_limit.map(|ms| Duration::try_from_secs_f64(ms / 1000.0));
+    let fits = limit.as_ref().is_none_or(|limit| limit.as_ref().is_ok_and(|l| !l.is_zero()));
+    bounds("--latency-limit", fits, "a time in milliseconds above 0")?;
+    let share = args.sampling_rate;
+    bounds("--sampling-rate", share > 0.0 && share <= 1.0, "above 0 and up to 1")?;
+    let mut thresholds = Vec::new();
+    for text in &args.threshold {
+        let read = Threshold::of_transactions(text).map_err(|e| Failure::input(e.to_string()))?;
+        let (limit, rate) = read.needs();
+        if limit && args.latency_limit.is_none() {
+            return Err(Failure::input(format!(
+                "--threshold {text}: nothing is late without a limit"
+            ))
+            .hint("give one with -L, in milliseconds"));
+        }
+        if rate && args.rate.is_none() {
+            return Err(Failure::input(format!("--threshold {text}: nothing is skipped flat out"))
+                .hint("give a rate with -R"));
+        }
+        thresholds.push(read);
+    }
+    Ok(SqlAccount {
+        latency_limit: limit.and_then(Result::ok),
+        thresholds,
+        failures_detailed: args.failures_detailed,
+        log: args.log.then(|| SqlLog { prefix: args.log_prefix.clone(), share }),
+    })
 }
 
 pub(crate) fn bounds(what: &str, fits: bool, text: &str) -> Result<(), Failure> {

@@ -99,6 +99,7 @@ impl TransactionLog {
             random: fastrand::Rng::with_seed(seed),
             clocks: self.clocks,
             buffer: empty.try_recv().unwrap_or_default(),
+            held: 0,
             lost: 0,
             full,
             empty,
@@ -132,8 +133,8 @@ impl TransactionLog {
 /// What a load thread hands to its writer.
 #[derive(Debug)]
 enum Message {
-    /// Lines.
-    Full(Vec<u8>),
+    /// Lines, and how many.
+    Full(Vec<u8>, u64),
     /// So many lines were left out; the last that is said.
     Lost(u64),
 }
@@ -143,8 +144,8 @@ enum Message {
 fn write_all(mut file: File, inbox: &Receiver<Message>, empty: &SyncSender<Vec<u8>>) -> LogWritten {
     let mut written = LogWritten::default();
     while let Ok(message) = inbox.recv() {
-        let mut buffer = match message {
-            Message::Full(buffer) => buffer,
+        let (mut buffer, lines) = match message {
+            Message::Full(buffer, lines) => (buffer, lines),
             Message::Lost(lines) => {
                 written.lost += lines;
                 continue;
@@ -152,7 +153,7 @@ fn write_all(mut file: File, inbox: &Receiver<Message>, empty: &SyncSender<Vec<u
         };
         if written.error.is_none() {
             match file.write_all(&buffer) {
-                Ok(()) => written.lines += buffer.iter().filter(|b| **b == b'\n').count() as u64,
+                Ok(()) => written.lines += lines,
                 Err(error) => written.error = Some(error),
             }
         }
@@ -190,6 +191,8 @@ struct Lines {
     random: fastrand::Rng,
     clocks: (Instant, Duration),
     buffer: Vec<u8>,
+    /// Lines in it.
+    held: u64,
     lost: u64,
     full: SyncSender<Message>,
     empty: Receiver<Vec<u8>>,
@@ -207,21 +210,21 @@ impl Lines {
         let unix = self.clocks.1 + ended.at.saturating_duration_since(self.clocks.0);
         // Into memory that is there: nothing can fail.
         let _ = self.layout.line(&mut self.buffer, entry, ended, unix);
+        self.held += 1;
     }
 
     /// Hands over what is full and takes what is empty, if there is any.
     fn turn_over(&mut self) -> bool {
         let Ok(fresh) = self.empty.try_recv() else { return false };
         let full = std::mem::replace(&mut self.buffer, fresh);
-        // A buffer that never had room, when the first could not be taken, is no loss.
-        self.full.try_send(Message::Full(full)).is_ok()
+        self.full.try_send(Message::Full(full, std::mem::take(&mut self.held))).is_ok()
     }
 }
 
 impl Drop for Lines {
     fn drop(&mut self) {
         // There is room for every buffer and one message more, so this does not wait.
-        let _ = self.full.try_send(Message::Full(std::mem::take(&mut self.buffer)));
+        let _ = self.full.try_send(Message::Full(std::mem::take(&mut self.buffer), self.held));
         if self.lost > 0 {
             let _ = self.full.try_send(Message::Lost(self.lost));
         }

@@ -1,0 +1,41 @@
+use std::fs::File;
+
+use pinchpoint_measure::{Event, RunResult, Sink};
+
+use crate::directory::ResultDirectory;
+use crate::error::LabError;
+
+/// Where what happens is told and kept.
+pub(crate) struct Desk<'a> {
+    pub(crate) directory: Option<ResultDirectory>,
+    pub(crate) sink: &'a mut dyn Sink,
+}
+
+impl Desk<'_> {
+    pub(crate) fn tell(&mut self, event: &Event) {
+        if let Some(directory) = &mut self.directory {
+            directory.keep_event(event);
+        }
+        self.sink.event(event);
+    }
+
+    /// Where a trial's histograms go.
+    pub(crate) fn histogram_log(&self, variant: &str, trial: u32) -> Result<File, LabError> {
+        match &self.directory {
+            Some(directory) => directory.histogram_log(variant, trial),
+            None => File::options()
+                .write(true)
+                .open("/dev/null")
+                .map_err(|source| LabError::Directory { path: "/dev/null".into(), source }),
+        }
+    }
+
+    pub(crate) fn write(&self, result: &RunResult) -> Result<(), LabError> {
+        self.directory.as_ref().map_or(Ok(()), |directory| directory.write_result(result))
+    }
+
+    pub(crate) fn shown(&self) -> String {
+        let memory = "memory (give --out to keep it)";
+        self.directory.as_ref().map_or(memory.to_owned(), |d| d.path().display().to_string())
+    }
+}

@@ -1,0 +1,128 @@
+//! What pgbench takes and `pinchpoint sql` does not: each is refused by its name, with the reason.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::failure::Failure;
+
+const DSN: &str = "the server is given as one URL: --dsn postgresql://USER@HOST:PORT/DATABASE";
+const TABLES: &str = "-i makes the tables that `pgbench -i` makes without it; make others with pgbench itself, and \
+     leave -i out";
+const OURS: &str = "each has its place in this command already";
+
+/// pgbench's options, in its letters and words, and why they are not taken.
+const REFUSED: &[(&[&str], &str)] = &[
+    (&["-p", "--port"], DSN),
+    (&["-U", "--username"], DSN),
+    (&["--host"], DSN),
+    (&["--dbname"], DSN),
+    (&["-d", "--debug"], "the events of a run are in logs/events.jsonl of its --out directory"),
+    (&["-I", "--init-steps"], TABLES),
+    (&["-F", "--fillfactor"], TABLES),
+    (&["--foreign-keys"], TABLES),
+    (&["--index-tablespace"], TABLES),
+    (&["--tablespace"], TABLES),
+    (&["--partition-method"], TABLES),
+    (&["--partitions"], TABLES),
+    (&["--unlogged-tables"], TABLES),
+    (
+        &["-v", "--vacuum-all"],
+        "a private server's tables are new, and nobody else's are vacuumed; run VACUUM with --init",
+    ),
+    (
+        &["--aggregate-interval"],
+        "-l writes a line for each transaction; figures of each interval (-P) are in metrics.csv \
+         and result.json of the --out directory",
+    ),
+    (&["--progress-timestamp"], "each interval has its time in metrics.csv of the --out directory"),
+    (
+        &["--verbose-errors"],
+        "the summary has every different failure with its script, its line and its number",
+    ),
+    (
+        &["--exit-on-abort", "--continue-on-error"],
+        "a failed transaction is counted and its client goes on; `--threshold \
+         'transactions_failed: rate==0'` ends a run in which one failed with exit code 99",
+    ),
+    (&["-V", "-?"], OURS),
+];
+
+/// Why an argument of `pinchpoint sql` that nobody knows is not taken, if it is one of pgbench's.
+pub(crate) fn refused(arguments: &[OsString], error: &clap::Error) -> Option<Failure> {
+    if error.kind() != ErrorKind::UnknownArgument || arguments.get(1)?.to_str()? != "sql" {
+        return None;
+    }
+    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg) else { return None };
+    if !given.starts_with('-') {
+        return Some(
+            Failure::input(format!(
+                "pinchpoint sql takes no database beside its options: {given:?}"
+            ))
+            .hint(DSN),
+        );
+    }
+    let (_, why) = REFUSED.iter().find(|(names, _)| names.contains(&given.as_str()))?;
+    Some(Failure::input(format!("pinchpoint sql does not take pgbench's {given}: {why}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::process::Command;
+
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn refusal(arguments: &[&str]) -> Option<String> {
+        let all: Vec<OsString> =
+            ["pinchpoint", "sql"].iter().chain(arguments).map(Into::into).collect();
+        let error = Cli::try_parse_from(&all).err()?;
+        refused(&all, &error).map(|failure| failure.message)
+    }
+
+    /// Options of ours that are meant to be pgbench's.
+    fn taken() -> BTreeSet<String> {
+        let command = Cli::command();
+        let sql = command.find_subcommand("sql").expect("sql");
+        let mut names = BTreeSet::from(["-h".to_owned(), "--help".to_owned()]);
+        for argument in sql.get_arguments() {
+            names.extend(argument.get_short().map(|letter| format!("-{letter}")));
+            let longs = argument.get_long_and_visible_aliases().unwrap_or_default();
+            names.extend(longs.iter().map(|long| format!("--{long}")));
+        }
+        names
+    }
+
+    #[test]
+    fn no_option_is_both_taken_and_refused() {
+        let taken = taken();
+        for name in REFUSED.iter().flat_map(|(names, _)| *names) {
+            assert!(!taken.contains(*name), "{name}");
+            assert!(refusal(&[name]).expect("a refusal").contains(name), "{name}");
+        }
+        assert!(refusal(&["--partitions=3"]).expect("a refusal").contains("leave -i out"));
+        assert!(refusal(&["-p5432"]).expect("a refusal").contains("--dsn"));
+        assert!(refusal(&["shop"]).expect("a refusal").contains("shop"));
+        assert_eq!(refusal(&["--no-such-thing"]), None);
+    }
+
+    /// Every option that the installed pgbench tells of is taken or refused by name.
+    #[test]
+    fn every_option_of_pgbench_has_an_answer() {
+        let Ok(help) = Command::new("pgbench").arg("--help").output() else { return };
+        let help = String::from_utf8_lossy(&help.stdout).into_owned();
+        let mut known = taken();
+        known.extend(REFUSED.iter().flat_map(|(names, _)| *names).map(ToString::to_string));
+        let lines: Vec<&str> = help.lines().filter(|l| l.trim_start().starts_with('-')).collect();
+        assert!(lines.len() > 30, "{help}");
+        for line in lines {
+            for word in line.split_whitespace().take_while(|word| word.starts_with('-')) {
+                let name = word.trim_end_matches(',').split(['=', '[']).next().expect("a name");
+                assert!(known.contains(name), "{name}: {line}");
+            }
+        }
+    }
+}
