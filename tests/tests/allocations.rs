@@ -9,7 +9,11 @@ use std::time::Duration;
 use pinchpoint_http::{Check, HttpDriver, HttpSpec, Parameter, RequestSpec, Target};
 use pinchpoint_load::{LoadSpec, Session};
 use pinchpoint_measure::{Choice, Column, Generator, Method, SqlType, Table};
-use pinchpoint_sql::{Admin, ConnectionSpec, StatementDriver, WriteDriver, WriteSpec};
+use pinchpoint_script::{Compiler, Protocol};
+use pinchpoint_sql::{
+    Admin, ConnectionSpec, LogLayout, ScriptConnection, ScriptDriver, ScriptSpec, StatementDriver,
+    TransactionLog, WriteDriver, WriteSpec,
+};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 use crate::server::{Server, block_on};
@@ -23,7 +27,7 @@ fn allocations() -> usize {
 }
 
 /// Allocations of the whole process and operations, over a while after a warm-up.
-async fn count<D: pinchpoint_load::Driver>(driver: D, users: usize) -> (usize, u64) {
+async fn count<D: pinchpoint_load::Driver>(driver: D, users: usize, log: bool) -> (usize, u64) {
     let load = LoadSpec {
         users,
         threads: 1,
@@ -37,6 +41,8 @@ async fn count<D: pinchpoint_load::Driver>(driver: D, users: usize) -> (usize, u
         keep_acks: true,
     };
     let mut session = Session::open(Arc::new(driver), &load).await.expect("a session");
+    session.keep_log(log);
+    session.rotate(&mut session.empty()).await.expect("a rotation");
     session.start();
     tokio::time::sleep(Duration::from_millis(700)).await;
     let (before, done) = (allocations(), session.totals().operations);
@@ -90,12 +96,12 @@ fn an_operation_allocates_nothing_after_the_warm_up() {
                 },
             };
             let driver = WriteDriver::new(spec).expect("a driver");
-            let (allocations, operations) = count(driver, 12).await;
+            let (allocations, operations) = count(driver, 12, false).await;
             assert_none(&format!("{method:?}"), allocations, operations);
         }
         let dsn = server.parsed();
         let driver = StatementDriver::new(dsn, "SELECT $1::int4", (1, 9)).expect("a driver");
-        let (allocations, operations) = count(driver, 16).await;
+        let (allocations, operations) = count(driver, 16, false).await;
         assert_none("a prepared SELECT", allocations, operations);
     });
 }
@@ -144,7 +150,7 @@ fn a_request_allocates_nothing_after_the_warm_up() {
     };
     block_on(async {
         let driver = HttpDriver::new(&spec).expect("a driver");
-        let (allocations, operations) = count(driver, 8).await;
+        let (allocations, operations) = count(driver, 8, false).await;
         assert_none("a request", allocations, operations);
     });
 }
@@ -154,4 +160,29 @@ fn a_request_allocates_nothing_after_the_warm_up() {
 fn assert_none(what: &str, allocations: usize, operations: u64) {
     assert!(operations > 300, "{what}: only {operations} operations");
     assert!(allocations < 50, "{what}: {allocations} allocations in {operations} operations");
+}
+
+/// With its line in the transaction log.
+#[test]
+fn a_scripts_transaction_allocates_nothing_after_the_warm_up() {
+    let server = Server::start(&[]);
+    let mut compiler = Compiler::new(Protocol::Prepared);
+    compiler.add("a", "\\set n random(1, 9)\nSELECT :n;\n", 1).expect("a script");
+    let program = Arc::new(compiler.finish().expect("a program"));
+    let null = || std::fs::File::options().write(true).open("/dev/null").expect("/dev/null");
+    for logged in [false, true] {
+        let layout = LogLayout::default();
+        let log = logged.then(|| Arc::new(TransactionLog::new(vec![null()], layout, 1.0)));
+        let spec = ScriptSpec {
+            dsn: server.parsed(),
+            program: program.clone(),
+            connection: ScriptConnection::Own,
+            max_tries: 1,
+            seed: 1,
+            log,
+        };
+        let driver = ScriptDriver::new(spec).expect("a driver");
+        let (allocated, operations) = block_on(count(driver, 4, logged));
+        assert_none(&format!("a transaction, logged: {logged}"), allocated, operations);
+    }
 }

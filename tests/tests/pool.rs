@@ -1,12 +1,15 @@
 //! `pinchpoint pool`: the size that is advised, and what it does not do to a server.
 
 use std::fs;
+use std::path::Path;
 
 use pinchpoint_measure::{ExitCode, RunResult, RunStatus, TrialStatus, factor_u64};
+use pinchpoint_sql::{Connection, TlsSetup};
+use rustix::process::Signal;
 
-use crate::command::{pinchpoint, result};
-use crate::processes::assert_nothing_left;
-use crate::server::Server;
+use crate::command::{Running, pinchpoint, result};
+use crate::processes::{assert_nothing_left, postmaster, signal, until};
+use crate::server::{Server, block_on};
 
 /// The sizes that were tried, and the most rounds of one.
 fn sizes(result: &RunResult) -> (Vec<u64>, usize) {
@@ -98,4 +101,91 @@ fn without_a_script_there_is_nothing_to_run() {
         let run = pinchpoint(arguments);
         assert_eq!(run.code, Some(ExitCode::BadInput.code().into()), "{}", run.stderr);
     }
+}
+
+/// A search that would take a minute, of which the first size has been measured.
+fn until_measured(arguments: &[&str], out: &Path) -> Running {
+    let out_text = out.display().to_string();
+    let mut all = vec!["pool", "-c", "12", "-T", "300ms", "--rounds", "90", "--out", &out_text];
+    all.extend(arguments);
+    let running = Running::spawn(&all);
+    until("a size that was measured", || {
+        let events = fs::read_to_string(out.join("logs/events.jsonl")).unwrap_or_default();
+        events.contains("\"trial_ended\"").then_some(())
+    });
+    running
+}
+
+#[test]
+fn a_server_killed_in_mid_search_ends_it_with_the_reason() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let out = directory.path().join("out");
+    let running = until_measured(&["-b", "select-only", "--sizes", "2,4"], &out);
+    signal(postmaster(running.pid()), Signal::KILL);
+    let run = running.wait();
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("SIGKILL"), "{}", run.stderr);
+    assert_eq!(result(&out).status, RunStatus::Failed);
+    assert_nothing_left(run.pid);
+}
+
+#[test]
+fn an_interrupted_search_keeps_what_it_has_and_leaves_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let out = directory.path().join("out");
+    let running = until_measured(&["-b", "select-only", "--sizes", "2,4"], &out);
+    running.signal(Signal::INT);
+    let run = running.wait();
+    assert_eq!(run.code, Some(130), "{}", run.stderr);
+    let result = result(&out);
+    assert_eq!(result.status, RunStatus::Interrupted);
+    let measured = result.variants.iter().flat_map(|v| &v.trials);
+    assert!(measured.filter(|t| t.status == TrialStatus::Ok).count() >= 1);
+    assert_nothing_left(run.pid);
+}
+
+/// Somebody else takes all connections while sizes are tried: the sizes that no longer fit fail with
+/// what the server said, nothing is advised from them, and no session of ours stays behind.
+#[test]
+fn a_server_that_fills_up_in_mid_search_costs_the_sizes_that_no_longer_fit() {
+    let server = Server::start(&["max_connections=20", "superuser_reserved_connections=0"]);
+    let directory = tempfile::tempdir().expect("a directory");
+    let out = directory.path().join("out");
+    let script = directory.path().join("a.sql");
+    fs::write(&script, "SELECT 1;\n").expect("written");
+    let script = script.display().to_string();
+    let arguments = ["--dsn", &server.dsn, "-f", &script, "--sizes", "2,8", "--max-time", "15s"];
+    let running = until_measured(&arguments, &out);
+    let dsn = server.parsed();
+    let run = block_on(async {
+        let tls = TlsSetup::new(&dsn).expect("TLS");
+        let (mut taken, mut refused) = (Vec::new(), 0);
+        // Until there has been no room for a while: the search opens its pools in between.
+        while refused < 300 && taken.len() < 18 {
+            match Connection::connect(&dsn, &tls).await {
+                Ok(connection) => taken.push(connection),
+                Err(_) => {
+                    refused += 1;
+                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                }
+            }
+        }
+        assert!(taken.len() >= 12, "{} connections", taken.len());
+        let run = tokio::task::spawn_blocking(move || running.wait()).await.expect("it ends");
+        drop(taken);
+        run
+    });
+    let result = result(&out);
+    let failed: Vec<_> = result
+        .variants
+        .iter()
+        .flat_map(|v| &v.trials)
+        .filter(|t| t.status == TrialStatus::Failed)
+        .filter_map(|t| t.reason.clone())
+        .collect();
+    assert!(failed.iter().any(|reason| reason.contains("too many clients")), "{failed:?}");
+    assert!(run.code.is_some_and(|code| code == 0 || code == 1), "{}", run.stderr);
+    let ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pinchpoint%' \
+                AND pid <> pg_backend_pid()";
+    until("no session of ours", || (server.value(ours) == "0").then_some(()));
 }

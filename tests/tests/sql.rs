@@ -109,10 +109,34 @@ fn transactions_like_tpcb_keep_their_sums() {
         );
         assert_eq!(sums, "1", "{arguments:?}");
     }
-    // Tables that are there are not dropped unless that is said.
-    let run = pinchpoint(&["sql", "--dsn", &server.dsn, "-i", "-t", "1"]);
-    assert_eq!(run.code, Some(1), "{}", run.stderr);
-    assert!(run.stderr.contains("--drop-tables"), "{}", run.stderr);
+}
+
+/// On a server of somebody else's nothing of pgbench's name is touched unless that is said.
+#[test]
+fn tables_that_are_there_are_not_made_anew_unless_that_is_said() {
+    let server = Server::start(&[]);
+    let state = "SELECT string_agg(relname || relfilenode, ' ' ORDER BY relname) FROM pg_class \
+                 WHERE relnamespace = 'public'::regnamespace";
+    for theirs in [
+        "CREATE TABLE pgbench_accounts (aid int)",
+        "CREATE TABLE pgbench_history_of_2019 AS SELECT 1 AS a",
+        "CREATE VIEW pgbench_tellers AS SELECT 1 AS tid",
+    ] {
+        server.query(theirs);
+        let before = server.value(state);
+        for command in ["sql", "pool"] {
+            let run = pinchpoint(&[command, "--dsn", &server.dsn, "-i", "-b", "select-only"]);
+            assert_eq!(run.code, Some(1), "{theirs}: {}", run.stderr);
+            assert!(run.stderr.contains("--drop-tables"), "{theirs}: {}", run.stderr);
+            assert_eq!(server.value(state), before, "{theirs}");
+        }
+        server.query("DROP TABLE IF EXISTS pgbench_accounts, pgbench_history_of_2019");
+    }
+    server.query("DROP VIEW pgbench_tellers; CREATE TABLE pgbench_accounts (aid int)");
+    let run =
+        pinchpoint(&["sql", "--dsn", &server.dsn, "-i", "--drop-tables", "-S", "-t", "1", "-q"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(server.value("SELECT count(*) FROM pgbench_accounts"), "100000");
 }
 
 const EXPRESSIONS: [&str; 40] = [

@@ -24,6 +24,7 @@ mod observing;
 mod options;
 mod overhead;
 mod pgbench_tables;
+mod pool_job;
 mod pool_run;
 mod prove;
 mod remembered;
@@ -48,7 +49,8 @@ pub use ledger::{Ledger, LedgerContent, LedgerError};
 pub use matrix::{BuiltInApp, MatrixOptions, run_matrix};
 pub use options::{Options, Target};
 pub use pinchpoint_diagnose::{records, track};
-pub use pool_run::{PoolJob, run_pool};
+pub use pool_job::PoolJob;
+pub use pool_run::run_pool;
 pub use run::{Finished, run};
 pub use server::check_dsn;
 pub use sql_job::{

@@ -12,23 +12,30 @@ const TELLERS: u64 = 10;
 /// The largest scale: the accounts' key is an `integer`.
 pub(crate) const LARGEST_SCALE: u64 = 20_000;
 
-/// Makes and fills the tables of `pgbench -i`, on the server's side. Tables of these names that are
-/// there already are dropped when `replace` is set, and stop us otherwise.
+/// Makes and fills the tables of `pgbench -i`, on the server's side. Anything called `pgbench_…` that
+/// is there already stops us, unless `replace` is set: then the four tables are dropped first.
 pub(crate) async fn make(server: &mut Server, scale: u64, replace: bool) -> Result<(), LabError> {
-    let named = TABLES.map(|name| format!("to_regclass('{name}')")).join(", ");
-    let there = format!("SELECT num_nonnulls({named})");
-    if server.number(&there, "look for pgbench's tables").await? > 0 && !replace {
+    if !replace && server.number(THERE, "look for pgbench's tables").await? > 0 {
         return Err(LabError::Unsuitable(
-            "the database has tables of pgbench's already; leave -i out to use them, or give \
-             --drop-tables to have them dropped and made anew"
+            "the database has tables of pgbench's already; leave -i out to use them, or have \
+             `pinchpoint sql -i --drop-tables` drop them and make them anew"
                 .to_owned(),
         ));
     }
-    for statement in statements(scale) {
+    // Never without being asked: a table may have come since we looked.
+    let drop = replace.then(|| format!("DROP TABLE IF EXISTS {}", TABLES.join(", ")));
+    for statement in drop.into_iter().chain(statements(scale)) {
         server.execute(&statement, "make pgbench's tables").await?;
     }
     Ok(())
 }
+
+/// Tables, views and the like that would be meant by a name like those of pgbench's tables, or that
+/// are where its tables would be made.
+const THERE: &str = "SELECT count(*) FROM pg_catalog.pg_class \
+     WHERE relname LIKE 'pgbench\\_%' AND relkind IN ('r', 'p', 'v', 'm', 'f') \
+     AND (pg_catalog.pg_table_is_visible(oid) \
+          OR relnamespace = to_regnamespace(quote_ident(current_schema())))";
 
 /// The scale of the tables that are there.
 pub(crate) async fn scale(server: &mut Server) -> Result<u64, LabError> {
@@ -59,7 +66,6 @@ pub(crate) async fn tidy(server: &mut Server) -> Result<(), LabError> {
 fn statements(scale: u64) -> Vec<String> {
     let (accounts, tellers) = (scale * ACCOUNTS, scale * TELLERS);
     vec![
-        format!("DROP TABLE IF EXISTS {}", TABLES.join(", ")),
         "CREATE TABLE pgbench_history \
          (tid int, bid int, aid int, delta int, mtime timestamp, filler char(22))"
             .to_owned(),

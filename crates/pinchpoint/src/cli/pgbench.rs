@@ -9,7 +9,6 @@ use crate::failure::Failure;
 const DSN: &str = "the server is given as one URL: --dsn postgresql://USER@HOST:PORT/DATABASE";
 const TABLES: &str = "-i makes the tables that `pgbench -i` makes without it; make others with pgbench itself, and \
      leave -i out";
-const OURS: &str = "each has its place in this command already";
 
 /// pgbench's options, in its letters and words, and why they are not taken.
 const REFUSED: &[(&[&str], &str)] = &[
@@ -45,7 +44,8 @@ const REFUSED: &[(&[&str], &str)] = &[
         "a failed transaction is counted and its client goes on; `--threshold \
          'transactions_failed: rate==0'` ends a run in which one failed with exit code 99",
     ),
-    (&["-V", "-?"], OURS),
+    (&["-V", "--version"], "`pinchpoint --version` says it"),
+    (&["-?"], "--help shows what there is"),
 ];
 
 /// Why an argument of `pinchpoint sql` that nobody knows is not taken, if it is one of pgbench's.
