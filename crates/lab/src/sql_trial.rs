@@ -95,7 +95,11 @@ impl SqlTrial<'_> {
         let mut session = tokio::select! {
             opened = Session::open(driver.clone(), &load) => match opened {
                 Ok(session) => session,
-                Err(error) => return Ok(self.failed(&error.to_string())),
+                // Why the server has gone says more than that it does not answer.
+                Err(error) => {
+                    let reason = obituary().unwrap_or_else(|| error.to_string());
+                    return Ok(self.failed(&reason));
+                }
             },
             () = cancelled(self.cancel) => return Err(LabError::Interrupted),
         };

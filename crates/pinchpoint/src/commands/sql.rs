@@ -62,12 +62,13 @@ pub(crate) fn conclude(finished: Finished) -> Result<ExitCode, Failure> {
     if finished.result.status == RunStatus::Interrupted {
         return Ok(ExitCode::Interrupted);
     }
-    let failed = finished.result.variants.iter().find(|v| v.status == VariantStatus::Failed);
-    if let Some(reason) = failed.and_then(|v| v.reason.clone()) {
-        return Err(Failure::run(reason));
+    // What ended the run says more than what it made fail.
+    if let Some(error) = finished.error {
+        return Err(error.into());
     }
-    match finished.error {
-        Some(error) => Err(error.into()),
+    let failed = finished.result.variants.iter().find(|v| v.status == VariantStatus::Failed);
+    match failed.and_then(|v| v.reason.clone()) {
+        Some(reason) => Err(Failure::run(reason)),
         None if missed(&finished.result) => Ok(ExitCode::ThresholdMissed),
         None => Ok(ExitCode::Ok),
     }
