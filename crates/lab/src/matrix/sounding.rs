@@ -59,6 +59,7 @@ impl CaseRun<'_> {
             think: self.matrix.http.think,
             labels: spec.requests.len(),
             operations_per_user: None,
+            latency_limit: None,
             keep_acks: false,
         };
         let mut session = tokio::select! {
