@@ -31,7 +31,7 @@ bench: ## the comparisons of BENCHMARKS.md, in one run (BENCH_FLAGS, such as "--
 
 plants: ## plant every bottleneck on a real stack, and score the verdicts: docs/plants.md (PLANTS_FLAGS, such as "--only hot-row")
 	@scripts/install-deps.sh test
-	cargo build --release --locked -p pinchpoint -p pinchpoint-plants
+	cargo build --release --locked -p pinchpoint -p pinchpoint-app-axum -p pinchpoint-plants
 	target/release/plants --page docs/plants.md --json docs/plants.json $(PLANTS_FLAGS)
 
 build: ## the command alone: target/release/pinchpoint

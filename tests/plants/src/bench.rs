@@ -55,12 +55,22 @@ pub fn run(
     command: &Path,
     effort: Effort,
 ) -> Result<Vec<Pair>, String> {
-    let bed = Bed::new(&(plant.scene)(), command)?;
+    let without = (plant.removed)();
+    // An experiment brings its own.
+    let bed = match &without.experiment {
+        None => Some(Bed::new(&(plant.scene)(), command)?),
+        Some(_) => None,
+    };
+    let measure = |state: &State| match (&bed, &state.experiment) {
+        (Some(bed), None) => bed.measure(state, command, effort),
+        (_, Some(experiment)) => case(command, experiment, effort),
+        (None, None) => Err("a script without a server".to_owned()),
+    };
     let mut planted = Vec::new();
     for strength in strengths {
-        planted.push((*strength, bed.measure(&(plant.planted)(*strength), command, effort)?));
+        planted.push((*strength, measure(&(plant.planted)(*strength))?));
     }
-    let removed = bed.measure(&(plant.removed)(), command, effort)?;
+    let removed = measure(&without)?;
     Ok(planted
         .into_iter()
         .map(|(strength, planted)| Pair { strength, planted, removed: removed.clone() })
@@ -137,21 +147,38 @@ impl Bed {
     }
 }
 
-/// Runs the command as anybody would, and reads what it printed.
+/// Runs an experiment of one case.
+fn case(command: &Path, experiment: &str, effort: Effort) -> Result<Seen, String> {
+    let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let file = directory.path().join("case.toml");
+    std::fs::write(&file, experiment).map_err(|e| e.to_string())?;
+    let mut run = Command::new(command);
+    run.args(["run", "--quiet", "--no-ledger", "--out"]).arg(directory.path().join("result"));
+    seen(run.arg(&file).args(["--duration", &duration(effort)]), effort)
+}
+
+/// Runs scripts as anybody would.
 fn load(command: &Path, dsn: &str, state: &State, effort: Effort) -> Result<Seen, String> {
     let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
     let script = directory.path().join("load.sql");
     std::fs::write(&script, &state.script).map_err(|e| e.to_string())?;
-    let output = Command::new(command)
-        .args(["sql", "--json", "--quiet", "--dsn", dsn, "--file"])
-        .arg(&script)
-        .args(["--client", &state.clients.to_string()])
-        .args(["--time", &format!("{}ms", (effort.seconds * 1000.0).round())])
-        .args(["--trials", &effort.trials.to_string()])
-        .args(&state.arguments)
+    let mut run = Command::new(command);
+    run.args(["sql", "--quiet", "--dsn", dsn, "--file"]).arg(&script);
+    run.args(["--client", &state.clients.to_string()]).args(["--time", &duration(effort)]);
+    seen(run.args(&state.arguments), effort)
+}
+
+fn duration(effort: Effort) -> String {
+    format!("{}ms", (effort.seconds * 1000.0).round())
+}
+
+/// Runs the command, and reads what it printed.
+fn seen(run: &mut Command, effort: Effort) -> Result<Seen, String> {
+    let output = run
+        .args(["--json", "--trials", &effort.trials.to_string()])
         .stdin(Stdio::null())
         .output()
-        .map_err(|e| format!("failed to run {}: {e}", command.display()))?;
+        .map_err(|e| format!("failed to run {}: {e}", run.get_program().display()))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
     let result = RunResult::from_json(&text).map_err(|e| format!("{e}; it said:\n{stderr}"))?;

@@ -85,6 +85,8 @@ pub struct Scene {
 /// What is done on the server, and how the load runs.
 #[derive(Debug, Clone, Default)]
 pub struct State {
+    /// An experiment of one case, with a stack of its own, instead of a script on the scene's server.
+    pub experiment: Option<String>,
     /// The load's script.
     pub script: String,
     /// Its clients.

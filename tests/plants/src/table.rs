@@ -4,6 +4,7 @@ mod disk;
 mod load;
 mod locks;
 mod network;
+mod pooler;
 mod processor;
 mod quiet;
 mod statements;
@@ -23,6 +24,8 @@ pub const PLANTS: &[&Plant] = &[
     &network::BANDWIDTH,
     &load::TINY_POOL,
     &load::POOL_HELD,
+    &pooler::SLOTS,
+    &pooler::CPU,
     &load::CONNECT,
     &load::CLIENT_CPU,
     &locks::HOT_ROW,
@@ -40,7 +43,6 @@ pub const PLANTS: &[&Plant] = &[
 
 /// What is in the research's list and not planted here, and why.
 pub const NOT_REPRODUCED: &[(&str, &str)] = &[
-    ("pooler slots, pooler CPU", "`pinchpoint sql` does not read a pooler's queues; a matrix does"),
     ("slow reader", "the load reads as fast as it can; a reader that does not is no load of ours"),
     ("memory, swap", "no swap here, so a limit kills a backend instead of making it slow"),
     ("right-most leaf, many partitions", "two cores show no contention of LWLocks"),
