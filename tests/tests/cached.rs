@@ -60,9 +60,17 @@ fn a_cache_is_measured_before_and_after() {
     }
     let report = std::fs::read_to_string(directory.path().join("result/summary_report.md"));
     let report = report.expect("the report");
-    for heading in ["What the cache gave", "Response times by request", "Hits and misses inside"] {
+    for heading in [
+        "What the cache gave",
+        "Response times by request",
+        "Misses and hits by request",
+        "Hits and misses inside",
+    ] {
         assert!(report.contains(heading), "{heading}");
     }
+    assert!(report.contains("plots/memory.png"), "memory over time");
+    let plot = std::fs::read(directory.path().join("result/plots/memory.png")).expect("the plot");
+    assert!(plot.starts_with(b"\x89PNG"));
     assert_nothing_left(run.pid);
 }
 

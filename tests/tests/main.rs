@@ -2,6 +2,9 @@
 
 mod allocations;
 mod blog;
+mod blog_document;
+mod blog_faults;
+mod blog_limits;
 mod cached;
 mod cleanup;
 mod command;

@@ -24,7 +24,7 @@ fn helper() -> Helper {
 }
 
 /// A server with the settings that matrices have.
-fn server() -> Postgres {
+pub(crate) fn server() -> Postgres {
     let options = PostgresOptions {
         installation: find_postgres(&SearchInput::from_env())
             .and_then(Search::newest)

@@ -67,6 +67,16 @@ impl Server {
         })
     }
 
+    /// A session that stays open between its statements.
+    pub(crate) fn session(&self) -> Session {
+        let dsn = self.parsed();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let tls = TlsSetup::new(&dsn).expect("TLS");
+        let connection = runtime.block_on(Connection::connect(&dsn, &tls)).expect("a connection");
+        Session { runtime, connection }
+    }
+
     /// The single value of a query.
     pub(crate) fn value(&self, sql: &str) -> String {
         let rows = self.query(sql);
@@ -78,6 +88,19 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
         let _ = self.child.wait();
+    }
+}
+
+/// A session of a test's own.
+pub(crate) struct Session {
+    runtime: tokio::runtime::Runtime,
+    connection: Connection,
+}
+
+impl Session {
+    pub(crate) fn query(&mut self, sql: &str) {
+        let asked = self.runtime.block_on(self.connection.query(sql));
+        asked.unwrap_or_else(|e| panic!("{sql}: {e}"));
     }
 }
 

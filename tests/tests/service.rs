@@ -1,16 +1,17 @@
 //! The blog service for a test, with a database and a Redis of its own.
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use pinchpoint_dataset::{Blog, BlogSize};
-use pinchpoint_sql::{Connection, TlsSetup};
+use pinchpoint_sql::{Connection, Dsn, TlsSetup};
 use reqwest::Method;
 use rustix::process::Signal;
 
 use crate::command::binary;
+use crate::processes::until;
 use crate::server::{Server, block_on};
 
 pub(crate) const PASSWORD: &str = "correct horse";
@@ -25,7 +26,13 @@ pub(crate) fn database() -> Server {
 /// The same on a server with settings of its own.
 pub(crate) fn database_with(settings: &[&str]) -> Server {
     let server = Server::start(settings);
-    let dsn = server.parsed();
+    fill(&server.dsn);
+    server
+}
+
+/// Puts the blog and its accounts into a database.
+pub(crate) fn fill(dsn: &str) {
+    let dsn = Dsn::parse(dsn).expect("a DSN");
     block_on(async {
         let tls = TlsSetup::new(&dsn).expect("TLS");
         let mut admin = Connection::connect(&dsn, &tls).await.expect("a connection");
@@ -35,7 +42,6 @@ pub(crate) fn database_with(settings: &[&str]) -> Server {
         pinchpoint_dataset::make_accounts(&mut admin, PASSWORD).await.expect("accounts");
         pinchpoint_dataset::set_indexes(&mut admin, true).await.expect("indexes");
     });
-    server
 }
 
 /// A Redis from the command; gone when dropped.
@@ -64,6 +70,54 @@ impl Drop for Redis {
     }
 }
 
+/// A Redis of a test's own, without a password, which can be killed and started again.
+pub(crate) struct MortalRedis {
+    child: Child,
+    port: u16,
+}
+
+impl MortalRedis {
+    pub(crate) fn start() -> Self {
+        let port = free_port();
+        Self { child: Self::launch(port), port }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// At the same place, empty.
+    pub(crate) fn again(&mut self) {
+        self.child = Self::launch(self.port);
+    }
+
+    fn launch(port: u16) -> Child {
+        // A test that is killed takes it along.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "redis-server", "--save", "", "--bind", "127.0.0.1"]);
+        command.args(["--port", &port.to_string()]).stdout(Stdio::null());
+        let child = command.spawn().expect("redis-server");
+        until("Redis listens", || TcpStream::connect(("127.0.0.1", port)).ok());
+        child
+    }
+}
+
+impl Drop for MortalRedis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn free_port() -> u16 {
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
+    address.expect("a port").port()
+}
+
 /// The service; killed when dropped.
 pub(crate) struct Service {
     child: Child,
@@ -77,6 +131,7 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: reqwest::header::HeaderMap,
     pub(crate) text: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -91,10 +146,26 @@ impl Answer {
 
 impl Service {
     pub(crate) fn start(database: &Server, env: &[(&str, &str)]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+        Self::start_on(&database.dsn, env)
+    }
+
+    /// With the database of this DSN.
+    pub(crate) fn start_on(dsn: &str, env: &[(&str, &str)]) -> Self {
+        let service = Self::launch(dsn, env);
+        let began = Instant::now();
+        while service.try_ask(Method::GET, "/readyz", &[], None).is_none_or(|a| a.status != 200) {
+            assert!(began.elapsed() < Duration::from_secs(30), "the service does not get ready");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        service
+    }
+
+    /// Does not wait until it is ready.
+    pub(crate) fn launch(dsn: &str, env: &[(&str, &str)]) -> Self {
+        let port = free_port();
         let mut command = Command::new(binary().with_file_name("pinchpoint-app-axum"));
-        command.env_clear().env("DATABASE_URL", &database.dsn);
-        command.env("PORT", port.port().to_string()).env("POSTS", POSTS.to_string());
+        command.env_clear().env("DATABASE_URL", dsn);
+        command.env("PORT", port.to_string()).env("POSTS", POSTS.to_string());
         command.envs(env.iter().copied()).stdin(Stdio::null());
         let child = command.spawn().expect("the service starts");
         let client = reqwest::Client::builder()
@@ -102,13 +173,27 @@ impl Service {
             .pool_max_idle_per_host(0)
             .timeout(Duration::from_secs(20));
         let client = client.build().expect("a client");
-        let service = Self { child, url: format!("http://127.0.0.1:{}", port.port()), client };
-        let began = Instant::now();
-        while service.try_ask(Method::GET, "/readyz", &[], None).is_none_or(|a| a.status != 200) {
-            assert!(began.elapsed() < Duration::from_secs(30), "the service does not get ready");
-            std::thread::sleep(Duration::from_millis(20));
+        Self { child, url: format!("http://127.0.0.1:{port}"), client }
+    }
+
+    /// Sends this request on a connection of its own, and does not wait for an answer.
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> TcpStream {
+        let place = self.url.trim_start_matches("http://");
+        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {place}\r\n");
+        for (name, value) in headers {
+            request += &format!("{name}: {value}\r\n");
         }
-        service
+        request += "content-type: application/json\r\nconnection: close\r\n";
+        request += &format!("content-length: {}\r\n\r\n{body}", body.len());
+        let mut stream = TcpStream::connect(place).expect("a connection");
+        stream.write_all(request.as_bytes()).expect("sent");
+        stream
     }
 
     /// Nothing when the connection failed.
@@ -129,7 +214,9 @@ impl Service {
         block_on(async {
             let answer = request.send().await.ok()?;
             let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-            Some(Answer { status, headers, text: answer.text().await.ok()? })
+            let bytes = answer.bytes().await.ok()?.to_vec();
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            Some(Answer { status, headers, text, bytes })
         })
     }
 

@@ -1,10 +1,16 @@
 //! What goes wrong, and what the client is told of it.
 
+use std::borrow::Cow;
+
 use axum::Json;
+use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pinchpoint_cache::Interrupted;
 use serde::Serialize;
+use tokio::task::JoinError;
+
+use crate::client::Trouble;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -19,7 +25,9 @@ pub(crate) enum Failure {
     #[error("this is somebody else's")]
     NotYours,
     #[error("{field}: {reason}")]
-    Invalid { field: &'static str, reason: String },
+    Invalid { field: Cow<'static, str>, reason: String },
+    #[error("{}", .0.body_text())]
+    Body(JsonRejection),
     #[error("too much to do; try again later")]
     Busy,
     #[error(transparent)]
@@ -27,7 +35,7 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     #[error("the cache service: {0}")]
-    CacheService(#[from] reqwest::Error),
+    CacheService(#[from] Trouble),
     #[error("the password could not be checked")]
     Password,
 }
@@ -36,23 +44,27 @@ pub(crate) enum Failure {
 struct Problem {
     error: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<&'static str>,
+    field: Option<Cow<'static, str>>,
 }
 
 impl Failure {
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Absent(..) => StatusCode::NOT_FOUND,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::NoSession | Self::WrongPassword => StatusCode::UNAUTHORIZED,
             Self::NotYours => StatusCode::FORBIDDEN,
             Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Body(rejection) => rejection.status(),
             Self::Interrupted(Interrupted::Panicked(_)) | Self::Password => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             Self::Database(error) if no_connection(error) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Busy | Self::Interrupted(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::CacheService(trouble) if trouble.is_want_of_room() => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::CacheService(_) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -60,17 +72,33 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let status = self.status();
-        let field = match &self {
-            Self::Invalid { field, .. } => Some(*field),
+        let (status, error) = (self.status(), self.to_string());
+        let field = match self {
+            Self::Invalid { field, .. } => Some(field),
             _ => None,
         };
-        let mut response =
-            (status, Json(Problem { error: self.to_string(), field })).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let problem = Json(Problem { error, field });
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => unavailable(problem),
+            _ => (status, problem).into_response(),
         }
-        response
+    }
+}
+
+/// A 503, and when to come again.
+pub(crate) fn unavailable(body: impl IntoResponse) -> Response {
+    let later = [(header::RETRY_AFTER, HeaderValue::from_static("1"))];
+    (StatusCode::SERVICE_UNAVAILABLE, later, body).into_response()
+}
+
+/// A change that did not come to its end.
+impl From<JoinError> for Failure {
+    fn from(error: JoinError) -> Self {
+        Self::Interrupted(if error.is_panic() {
+            Interrupted::Panicked(error.to_string())
+        } else {
+            Interrupted::ShutDown
+        })
     }
 }
 

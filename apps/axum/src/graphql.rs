@@ -5,30 +5,47 @@ use std::sync::Arc;
 
 use async_graphql::dataloader::{DataLoader, Loader};
 use async_graphql::{
-    Context, EmptyMutation, EmptySubscription, Object, Request, Response, SimpleObject,
+    Context, EmptyMutation, EmptySubscription, Object, Request, ServerError, SimpleObject,
 };
 use axum::Json;
 use axum::extract::State;
-use sqlx::PgPool;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use sqlx::FromRow;
+use sqlx::postgres::PgRow;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::database::Database;
+use crate::error::Failure;
 use crate::extract::Body;
 use crate::state::Blog;
 
 pub(crate) type Schema = async_graphql::Schema<Query, EmptyMutation, EmptySubscription>;
 
-pub(crate) fn schema(pool: PgPool) -> Schema {
+pub(crate) fn schema(database: &Database) -> Schema {
     async_graphql::Schema::build(Query, EmptyMutation, EmptySubscription)
-        .data(DataLoader::new(Rows(pool.clone()), tokio::spawn))
-        .data(pool)
+        .data(DataLoader::new(Rows(database.clone()), tokio::spawn))
+        .data(database.clone())
         .limit_depth(6)
         .limit_complexity(2000)
         .finish()
 }
 
-pub(crate) async fn ask(State(blog): State<Blog>, Body(request): Body<Request>) -> Json<Response> {
-    Json(blog.parts.schema.execute(request).await)
+/// The errors of a query are in its answer, which is a 200; but where there was no room for it, it
+/// is to be asked again.
+pub(crate) async fn ask(State(blog): State<Blog>, Body(request): Body<Request>) -> Response {
+    let answer = blog.parts.schema.execute(request).await;
+    let mut failures = answer.errors.iter().filter_map(failure);
+    if failures.any(|failure| failure.status() == StatusCode::SERVICE_UNAVAILABLE) {
+        return Failure::Busy.into_response();
+    }
+    Json(answer).into_response()
+}
+
+/// Ours behind an error: of a query, or of a loader, which shares it with all who asked.
+fn failure(error: &ServerError) -> Option<&Failure> {
+    error.source::<Failure>().or_else(|| Some(error.source::<Arc<Failure>>()?.as_ref()))
 }
 
 /// The queries.
@@ -84,16 +101,22 @@ impl Query {
         }
         let sql = "SELECT id, user_id, title, content, category, created_at FROM posts \
             WHERE ($1::text IS NULL OR category = $1) ORDER BY created_at DESC, id DESC LIMIT $2";
+        let database = context.data::<Database>()?;
+        let mut connection = database.connection().await?;
         let rows = sqlx::query_as::<_, PostRow>(sql).bind(category).bind(first);
-        Ok(rows.fetch_all(context.data::<PgPool>()?).await?.into_iter().map(Post::from).collect())
+        let rows = rows.persistent(database.named).fetch_all(&mut *connection).await;
+        Ok(rows.map_err(Failure::from)?.into_iter().map(Post::from).collect())
     }
 
     /// A post by its id.
     async fn post(&self, context: &Context<'_>, id: i64) -> async_graphql::Result<Option<Post>> {
         let sql =
             "SELECT id, user_id, title, content, category, created_at FROM posts WHERE id = $1";
-        let row = sqlx::query_as::<_, PostRow>(sql).bind(id);
-        Ok(row.fetch_optional(context.data::<PgPool>()?).await?.map(Post::from))
+        let database = context.data::<Database>()?;
+        let mut connection = database.connection().await?;
+        let row = sqlx::query_as::<_, PostRow>(sql).bind(id).persistent(database.named);
+        let row = row.fetch_optional(&mut *connection).await.map_err(Failure::from)?;
+        Ok(row.map(Post::from))
     }
 }
 
@@ -132,7 +155,22 @@ impl Post {
     }
 }
 
-struct Rows(PgPool);
+struct Rows(Database);
+
+impl Rows {
+    /// What a query with these ids gives.
+    async fn of<R>(&self, sql: &'static str, ids: Vec<i64>) -> Result<Vec<R>, Arc<Failure>>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let read = async {
+            let mut connection = self.0.connection().await?;
+            let rows = sqlx::query_as(sql).bind(ids).persistent(self.0.named);
+            Ok(rows.fetch_all(&mut *connection).await?)
+        };
+        read.await.map_err(Arc::new)
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct AuthorOf(i64);
@@ -142,21 +180,20 @@ struct CommentsOf(i64);
 
 impl Loader<AuthorOf> for Rows {
     type Value = Author;
-    type Error = Arc<sqlx::Error>;
+    type Error = Arc<Failure>;
 
     async fn load(&self, users: &[AuthorOf]) -> Result<HashMap<AuthorOf, Author>, Self::Error> {
         let ids: Vec<i64> = users.iter().map(|user| user.0).collect();
         let sql = "SELECT id, username, full_name FROM users WHERE id = ANY($1)";
-        let rows = sqlx::query_as::<_, (i64, String, String)>(sql).bind(ids);
-        let rows = rows.fetch_all(&self.0).await.map_err(Arc::new)?.into_iter();
+        let rows = self.of::<(i64, String, String)>(sql, ids).await?;
         let author = |(id, username, full_name)| (AuthorOf(id), Author { id, username, full_name });
-        Ok(rows.map(author).collect())
+        Ok(rows.into_iter().map(author).collect())
     }
 }
 
 impl Loader<CommentsOf> for Rows {
     type Value = Vec<Comment>;
-    type Error = Arc<sqlx::Error>;
+    type Error = Arc<Failure>;
 
     async fn load(
         &self,
@@ -166,8 +203,7 @@ impl Loader<CommentsOf> for Rows {
         let sql = "SELECT p.id, c.id, c.user_id, c.content FROM unnest($1::bigint[]) AS p (id) \
             CROSS JOIN LATERAL (SELECT id, user_id, content FROM comments \
             WHERE post_id = p.id ORDER BY id LIMIT 5) AS c";
-        let rows = sqlx::query_as::<_, (i64, i64, i64, String)>(sql).bind(ids);
-        let rows = rows.fetch_all(&self.0).await.map_err(Arc::new)?;
+        let rows = self.of::<(i64, i64, i64, String)>(sql, ids).await?;
         let mut found: HashMap<CommentsOf, Vec<Comment>> = HashMap::new();
         for (post, id, user_id, content) in rows {
             found.entry(CommentsOf(post)).or_default().push(Comment { id, user_id, content });

@@ -1,15 +1,20 @@
 //! Whether the service lives, and whether it is ready.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use pinchpoint_cache::{Progress, Warming};
 use serde::Serialize;
 
+use crate::error::{Failure, unavailable};
 use crate::posts::{get_categories, get_post};
 use crate::state::Blog;
 use crate::users::get_user;
+
+/// A database that takes longer to say a word is not ready.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Serialize)]
 pub(crate) struct Health {
@@ -32,18 +37,22 @@ struct Readiness {
 
 /// 200 when the database answers and the cache has been warmed, 503 until then.
 pub(crate) async fn readyz(State(blog): State<Blog>) -> Response {
-    let database = match blog.connection().await {
-        Ok(mut connection) => sqlx::query("SELECT 1").execute(&mut *connection).await.is_ok(),
-        Err(_) => false,
-    };
+    let asked = tokio::time::timeout(PATIENCE, database_answers(&blog)).await;
+    let database = asked.is_ok_and(|answered| answered.is_ok());
     let gate = blog.parts.gate.get();
     let Progress { done, total, .. } =
         gate.map_or(Progress { done: 0, failed: 0, total: 0 }, pinchpoint_cache::Gate::progress);
     let ready = database && gate.is_none_or(pinchpoint_cache::Gate::is_ready);
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let redis = blog.cache.is_whole();
-    let body = Readiness { ready, database, redis, warmed: done, to_warm: total };
-    (status, Json(body)).into_response()
+    let body = Json(Readiness { ready, database, redis, warmed: done, to_warm: total });
+    if ready { body.into_response() } else { unavailable(body) }
+}
+
+async fn database_answers(blog: &Blog) -> Result<(), Failure> {
+    let mut connection = blog.database.connection().await?;
+    let ask = sqlx::query("SELECT 1").persistent(blog.database.named);
+    ask.execute(&mut *connection).await?;
+    Ok(())
 }
 
 /// Reads the first users and posts, and the categories, through the cache.

@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use metrics::{SharedString, counter, histogram};
 use pinchpoint_cache::trace;
+
+use crate::error::Failure;
 
 const LONGEST: Duration = Duration::from_secs(60);
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
@@ -17,8 +19,7 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let route = route.map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let method = known(request.method());
     let began = Instant::now();
-    let (ended, calls) = trace(tokio::time::timeout(LONGEST, next.run(request))).await;
-    let mut response = ended.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response());
+    let (mut response, calls) = trace(within(LONGEST, next.run(request))).await;
     // The last call is the one that the request was for; before it a session may have been looked up.
     if let Some((_, outcome)) = calls.last() {
         response.headers_mut().insert(X_CACHE, HeaderValue::from_static(outcome.as_str()));
@@ -34,8 +35,30 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     response
 }
 
+/// What takes longer is given up: its handler is dropped.
+async fn within(limit: Duration, response: impl Future<Output = Response>) -> Response {
+    let ended = tokio::time::timeout(limit, response).await;
+    ended.unwrap_or_else(|_| Failure::Busy.into_response())
+}
+
 /// A client can invent methods, and each would be a series of its own.
 fn known(method: &Method) -> &'static str {
     let all = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     all.into_iter().find(|name| *name == method.as_str()).unwrap_or("other")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{StatusCode, header};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_takes_too_long_may_be_asked_again() {
+        let response = within(Duration::from_millis(1), std::future::pending()).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        let response = within(LONGEST, async { StatusCode::OK.into_response() }).await;
+        assert_eq!(response.status(), StatusCode::OK);
+    }
 }

@@ -1,6 +1,7 @@
 //! The blog service on axum: sqlx and its pool, and a cache for what is asked for again and again.
 
 mod client;
+mod database;
 mod db_test;
 mod error;
 mod extract;
@@ -10,90 +11,67 @@ mod layer;
 mod meters;
 mod openapi;
 mod posts;
+mod routes;
 mod sessions;
 mod settings;
 mod state;
 mod statics;
 mod text;
+mod turns;
 mod users;
 
 use std::error::Error;
+use std::pin::pin;
 use std::process::ExitCode;
 
-use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
-use axum::{Router, middleware};
 use metrics::counter;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 
-use settings::{Role, Settings};
+use settings::Settings;
 use state::Blog;
 
 type Start<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// A body larger than this is refused.
-const LARGEST_BODY: usize = 64 << 10;
-
-fn router(blog: Blog) -> Router {
-    let own = match blog.settings.role {
-        Role::Cache => Router::new().route("/cache/{id}", get(users::show).delete(users::forget)),
-        Role::Service => Router::new()
-            .route("/", get(openapi::front))
-            .route("/api/users/{id}", get(users::show).put(users::change))
-            .route(
-                "/api/sessions",
-                post(sessions::log_in).get(sessions::show).delete(sessions::log_out),
-            )
-            .route("/blog/api/posts", get(posts::list))
-            .route("/blog/api/posts/{id}", get(posts::show))
-            .route("/blog/api/categories", get(posts::categories))
-            .route("/graphql", post(graphql::ask))
-            .route("/static/{name}", get(statics::show))
-            .route("/openapi.json", get(openapi::show)),
+async fn run(settings: Settings) -> Start<()> {
+    // First of all: from here on a SIGTERM ends it well.
+    let mut asked = signal(SignalKind::terminate())?;
+    let handle = meters::install(meters::UPKEEP)?;
+    let blog = tokio::select! {
+        blog = Blog::new(settings, handle) => blog?,
+        _ = asked.recv() => return Ok(()),
     };
-    own.layer(middleware::from_fn(layer::observe))
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        // Not observed: what a framework costs is measured here.
-        .route("/benchmark/db-test", get(db_test::db_test))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(meters::show))
-        .with_state(blog)
+    health::warm(&blog);
+    serve(blog, asked).await
 }
 
-async fn serve(settings: Settings) -> Start<()> {
-    let handle = meters::install(meters::UPKEEP)?;
-    let address = (settings.host.clone(), settings.port);
-    let blog = Blog::new(settings, handle).await?;
-    health::warm(&blog);
+/// Serves until it is asked to end, and then has its grace time for all that is left to do.
+async fn serve(blog: Blog, mut asked: Signal) -> Start<()> {
     let accepted = counter!("http_connections_accepted_total");
+    let address = (blog.settings.host.clone(), blog.settings.port);
     let listener = TcpListener::bind(address).await?.tap_io(move |stream| {
         accepted.increment(1);
         // Without it an answer in two parts waits for the client's acknowledgement.
         let _ = stream.set_nodelay(true);
     });
-    let (mut asked, mut overdue) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::terminate())?);
-    let grace = blog.settings.grace;
-    let server = axum::serve(listener, router(blog.clone())).with_graceful_shutdown(async move {
-        asked.recv().await;
-    });
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = axum::serve(listener, routes::router(blog.clone()));
+    let server = server.with_graceful_shutdown(async move { stopped.await.unwrap_or_default() });
+    let mut server = pin!(server.into_future());
     tokio::select! {
-        ended = server => ended?,
-        // Requests that wait for a connection may have long to wait.
-        () = async {
-            overdue.recv().await;
-            tokio::time::sleep(grace).await;
-        } => {}
+        ended = &mut server => return Ok(ended?),
+        _ = asked.recv() => {}
     }
-    if let Some(users) = &blog.parts.users {
-        users.close(grace).await;
-    }
-    blog.cache.shut_down();
-    // Connections that are lent out would be waited for.
-    let _ = tokio::time::timeout(grace, blog.pool.close()).await;
+    let grace = blog.settings.grace;
+    let end = Instant::now() + grace;
+    drop(stop); // nobody is accepted any more
+    // Requests that hang leave a little of the time for the rest. What is not done at the end is
+    // cut off with the process.
+    let _ = timeout_at(end - grace / 5, server).await;
+    let _ = timeout_at(end, blog.close()).await;
     Ok(())
 }
 
@@ -103,7 +81,7 @@ fn start() -> Start<()> {
         .worker_threads(settings.workers)
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(serve(settings));
+    let ended = runtime.block_on(run(settings));
     runtime.shutdown_background();
     ended
 }

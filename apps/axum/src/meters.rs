@@ -35,7 +35,7 @@ pub(crate) fn install(upkeep: Duration) -> Result<PrometheusHandle, BuildError> 
 }
 
 pub(crate) async fn show(State(blog): State<Blog>) -> Response {
-    let (size, idle) = (blog.pool.size(), blog.pool.num_idle());
+    let (size, idle) = (blog.database.pool.size(), blog.database.pool.num_idle());
     gauge!("db_pool_connections", "state" => "idle").set(idle as f64);
     gauge!("db_pool_connections", "state" => "used").set(f64::from(size) - idle as f64);
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

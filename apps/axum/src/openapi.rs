@@ -6,7 +6,7 @@ use axum::response::{Html, IntoResponse};
 
 use crate::state::Blog;
 
-const DOCUMENT: &str = include_str!("../openapi.json");
+pub(crate) const DOCUMENT: &str = include_str!("../openapi.json");
 
 pub(crate) async fn show() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], DOCUMENT)

@@ -95,8 +95,8 @@ async fn get_page(
     limit: i64,
 ) -> Result<Page, Failure> {
     let after = if cursor.is_empty() { None } else { Some(read_cursor(&cursor)?) };
-    let mut connection = blog.connection().await?;
-    let named = blog.settings.named;
+    let mut connection = blog.database.connection().await?;
+    let named = blog.database.named;
     let category = category.as_deref();
     let mut posts = match blog.settings.post_list {
         PostList::Join => joined(&mut connection, category, after, limit, named).await?,
@@ -237,8 +237,8 @@ pub(crate) async fn list(
 pub(crate) async fn get_post(blog: &Blog, id: i64) -> Result<Option<Post>, Failure> {
     let sql = "SELECT p.id, p.title, p.content, p.category, p.created_at, p.user_id, u.username, \
         u.full_name FROM posts p JOIN users u ON u.id = p.user_id WHERE p.id = $1";
-    let mut connection = blog.connection().await?;
-    let row = sqlx::query_as::<_, Joined>(sql).bind(id).persistent(blog.settings.named);
+    let mut connection = blog.database.connection().await?;
+    let row = sqlx::query_as::<_, Joined>(sql).bind(id).persistent(blog.database.named);
     Ok(row.fetch_optional(&mut *connection).await?.map(Post::from))
 }
 
@@ -250,8 +250,8 @@ pub(crate) async fn show(State(blog): State<Blog>, Id(id): Id) -> Result<Json<Po
 #[cached(cache = blog.cache, key = "categories", ttl = "3600s", stale = "5m", tags = ["posts"])]
 pub(crate) async fn get_categories(blog: &Blog) -> Result<Vec<Category>, Failure> {
     let sql = "SELECT category, count(*) AS posts FROM posts GROUP BY category ORDER BY category";
-    let mut connection = blog.connection().await?;
-    let rows = sqlx::query_as(sql).persistent(blog.settings.named);
+    let mut connection = blog.database.connection().await?;
+    let rows = sqlx::query_as(sql).persistent(blog.database.named);
     Ok(rows.fetch_all(&mut *connection).await?)
 }
 

@@ -48,8 +48,8 @@ pub(crate) struct Login {
 async fn get_session(blog: &Blog, hash: String) -> Result<Option<Session>, Failure> {
     let sql = "SELECT user_id, expires_at FROM sessions \
         WHERE token_hash = decode($1, 'hex') AND expires_at > now()";
-    let mut connection = blog.connection().await?;
-    let session = sqlx::query_as(sql).bind(hash).persistent(blog.settings.named);
+    let mut connection = blog.database.connection().await?;
+    let session = sqlx::query_as(sql).bind(hash).persistent(blog.database.named);
     Ok(session.fetch_optional(&mut *connection).await?)
 }
 
@@ -63,22 +63,29 @@ pub(crate) async fn log_in(
     let sql = "SELECT u.id, c.password_hash FROM users u JOIN credentials c ON c.user_id = u.id \
         WHERE u.username = $1 LIMIT 1";
     let found: Option<(i64, String)> = {
-        let mut connection = blog.connection().await?;
-        let row = sqlx::query_as(sql).bind(&login.username).persistent(blog.settings.named);
+        let mut connection = blog.database.connection().await?;
+        let row = sqlx::query_as(sql).bind(&login.username).persistent(blog.database.named);
         row.fetch_optional(&mut *connection).await?
     };
     let (user, hash) = found.map_or((None, NOBODY.to_owned()), |(user, hash)| (Some(user), hash));
-    let turn = blog.parts.hashing.acquire().await.map_err(|_| Failure::Password)?;
-    let checked = tokio::task::spawn_blocking(move || is_password(&login.password, &hash)).await;
-    drop(turn);
-    let right = checked.map_err(|_| Failure::Password)?;
+    let turn = blog.parts.hashing.take().await?;
+    // The turn ends with the work, not with a client that goes away.
+    let checked = tokio::task::spawn_blocking(move || {
+        let right = is_password(&login.password, &hash);
+        drop(turn);
+        right
+    });
+    let right = checked.await?;
     let user_id = user.filter(|_| right).ok_or(Failure::WrongPassword)?;
     let token = new_token()?;
     let session = Session { user_id, expires_at: OffsetDateTime::now_utc() + LIVES };
-    let sql = "INSERT INTO sessions (token_hash, user_id, expires_at) VALUES ($1, $2, $3)";
-    let mut connection = blog.connection().await?;
+    // Each new one makes room by a few of those that have ended, so that they do not pile up.
+    let sql = "WITH ended AS (DELETE FROM sessions WHERE token_hash IN (SELECT token_hash \
+        FROM sessions WHERE expires_at < now() LIMIT 10 FOR UPDATE SKIP LOCKED)) \
+        INSERT INTO sessions (token_hash, user_id, expires_at) VALUES ($1, $2, $3)";
+    let mut connection = blog.database.connection().await?;
     let insert = sqlx::query(sql).bind(Sha256::digest(&token).to_vec()).bind(user_id);
-    let insert = insert.bind(session.expires_at).persistent(blog.settings.named);
+    let insert = insert.bind(session.expires_at).persistent(blog.database.named);
     insert.execute(&mut *connection).await?;
     let cookie = cookie(&blog, &token, LIVES.whole_seconds());
     Ok((StatusCode::CREATED, AppendHeaders([(header::SET_COOKIE, cookie)]), Json(session)))
@@ -93,15 +100,24 @@ pub(crate) async fn log_out(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Failure> {
     let token = token(&headers).ok_or(Failure::NoSession)?;
-    let hash = Sha256::digest(token);
-    let sql = "DELETE FROM sessions WHERE token_hash = $1";
-    let mut connection = blog.connection().await?;
-    let delete = sqlx::query(sql).bind(hash.to_vec()).persistent(blog.settings.named);
-    delete.execute(&mut *connection).await?;
-    drop(connection);
-    let _ = get_session_invalidate(&blog, hex(&hash)).await;
+    let (hash, ending) = (Sha256::digest(token).to_vec(), blog.clone());
+    blog.to_its_end(async move { ending.end_session(hash).await }).await?;
     let cookie = cookie(&blog, "", 0);
     Ok((StatusCode::NO_CONTENT, AppendHeaders([(header::SET_COOKIE, cookie)])))
+}
+
+impl Blog {
+    async fn end_session(&self, hash: Vec<u8>) -> Result<(), Failure> {
+        let sql = "DELETE FROM sessions WHERE token_hash = $1";
+        let mut connection = self.database.connection().await?;
+        let delete = sqlx::query(sql).bind(&hash).persistent(self.database.named);
+        let ended = delete.execute(&mut *connection).await;
+        drop(connection);
+        // Whatever came back: a connection may be lost after the commit.
+        let _ = get_session_invalidate(self, hex(&hash)).await;
+        ended?;
+        Ok(())
+    }
 }
 
 impl FromRequestParts<Blog> for Session {

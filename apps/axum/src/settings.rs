@@ -17,7 +17,7 @@ pub(crate) struct Settings {
     pub(crate) post_list: PostList,
     /// Callers that may wait for a connection of the pool.
     pub(crate) waiting: usize,
-    /// How long requests under way may take after a SIGTERM.
+    /// From a SIGTERM to the end: most of it for requests under way.
     pub(crate) grace: Duration,
     pub(crate) role: Role,
     pub(crate) cache: bool,

@@ -1,24 +1,31 @@
 //! What every request works with.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use pinchpoint_cache::{Cache, Gate};
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgPool, Postgres};
-use tokio::sync::Semaphore;
 
 use crate::client::UserClient;
+use crate::database::Database;
 use crate::error::Failure;
 use crate::graphql::Schema;
-use crate::settings::{Settings, is_on, setting, text};
+use crate::settings::Settings;
 use crate::statics::Statics;
+use crate::turns::Turns;
+
+/// Passwords that are hashed at a time: each takes a core and 19 MiB.
+const HASHED_AT_ONCE: u32 = 2;
+/// Log-ins that may wait for that: more would wait for seconds.
+const LOG_INS_WAITING: usize = 32;
+const LOG_IN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Changes under way; those whose clients have gone away are among them.
+const CHANGES_AT_ONCE: u32 = 1000;
 
 #[derive(Clone)]
 pub(crate) struct Blog {
-    pub(crate) pool: PgPool,
+    pub(crate) database: Database,
     pub(crate) cache: Cache,
     pub(crate) settings: Arc<Settings>,
     pub(crate) parts: Arc<Parts>,
@@ -30,17 +37,17 @@ pub(crate) struct Parts {
     pub(crate) statics: Statics,
     /// Where users are asked for, when that is another service.
     pub(crate) users: Option<UserClient>,
-    pub(crate) gate: std::sync::OnceLock<Gate>,
-    /// Passwords that may be hashed at a time: each takes a core and 19 MiB.
-    pub(crate) hashing: Semaphore,
-    waiting: Semaphore,
+    pub(crate) gate: OnceLock<Gate>,
+    pub(crate) hashing: Turns,
+    /// See [`Blog::to_its_end`].
+    changes: Turns,
 }
 
 type Start<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 impl Blog {
     pub(crate) async fn new(settings: Settings, metrics: PrometheusHandle) -> Start<Self> {
-        let pool = pool()?;
+        let database = Database::new(&settings)?;
         let cache = if settings.cache {
             let mut cache = Cache::builder("blog").memory(settings.cache_memory);
             if let Some(url) = &settings.redis {
@@ -53,41 +60,38 @@ impl Blog {
         let users = settings.cache_service.as_deref();
         let parts = Parts {
             metrics,
-            schema: crate::graphql::schema(pool.clone()),
+            schema: crate::graphql::schema(&database),
             statics: Statics::new()?,
             users: users.map(|url| UserClient::new(url, settings.shared_client)).transpose()?,
-            gate: std::sync::OnceLock::new(),
-            hashing: Semaphore::new(2),
-            waiting: Semaphore::new(settings.waiting),
+            gate: OnceLock::new(),
+            hashing: Turns::new(HASHED_AT_ONCE, LOG_INS_WAITING, LOG_IN_PATIENCE),
+            changes: Turns::new(CHANGES_AT_ONCE, 0, Duration::ZERO),
         };
-        Ok(Self { pool, cache, settings: Arc::new(settings), parts: Arc::new(parts) })
+        Ok(Self { database, cache, settings: Arc::new(settings), parts: Arc::new(parts) })
     }
 
-    /// A connection of the pool. When too many wait for one already, it is refused at once.
-    pub(crate) async fn connection(&self) -> Result<PoolConnection<Postgres>, Failure> {
-        if let Some(connection) = self.pool.try_acquire() {
-            return Ok(connection);
+    /// Runs a change to its end even when the client goes away or its time is up, which drops the
+    /// handler: what has been committed must be forgotten by the cache.
+    pub(crate) async fn to_its_end<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let turn = self.parts.changes.take().await?;
+        let whole = async move {
+            let changed = change.await;
+            drop(turn);
+            changed
+        };
+        tokio::spawn(whole).await?
+    }
+
+    /// Waits for what is under way, and closes what is connected.
+    pub(crate) async fn close(&self) {
+        self.parts.changes.close().await;
+        if let Some(users) = &self.parts.users {
+            users.close().await;
         }
-        let _place = self.parts.waiting.try_acquire().map_err(|_| Failure::Busy)?;
-        Ok(self.pool.acquire().await?)
+        self.cache.shut_down();
+        self.database.pool.close().await;
     }
-}
-
-fn pool() -> Start<PgPool> {
-    let url = text("DATABASE_URL").ok_or("DATABASE_URL is not set")?;
-    let mut server: PgConnectOptions = url.parse()?;
-    if is_on("DB_TRANSACTION_POOLING") {
-        server = server.extra_float_digits(None); // else poolers must be told to let it pass
-    }
-    let mut pool = PgPoolOptions::new();
-    if let Some(size) = setting("DB_POOL_SIZE")? {
-        pool = pool.max_connections(size);
-    }
-    if let Some(least) = setting("DB_POOL_MIN")? {
-        pool = pool.min_connections(least);
-    }
-    if let Some(seconds) = setting("DB_POOL_TIMEOUT")? {
-        pool = pool.acquire_timeout(Duration::from_secs(seconds));
-    }
-    Ok(pool.connect_lazy_with(server))
 }

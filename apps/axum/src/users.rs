@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use pinchpoint_cache::cached;
+use pinchpoint_cache::{cached, key};
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use time::OffsetDateTime;
@@ -36,8 +36,8 @@ pub(crate) async fn get_user(blog: &Blog, id: i64) -> Result<Option<User>, Failu
 
 async fn user_row(blog: &Blog, id: i64) -> Result<Option<User>, Failure> {
     let sql = "SELECT id, username, email, full_name, bio, created_at FROM users WHERE id = $1";
-    let mut connection = blog.connection().await?;
-    let user = sqlx::query_as(sql).bind(id).persistent(blog.settings.named);
+    let mut connection = blog.database.connection().await?;
+    let user = sqlx::query_as(sql).bind(id).persistent(blog.database.named);
     Ok(user.fetch_optional(&mut *connection).await?)
 }
 
@@ -56,7 +56,9 @@ pub(crate) struct Change {
 
 impl Change {
     fn check(&self) -> Result<(), Failure> {
-        let invalid = |field, reason: &str| Err(Failure::Invalid { field, reason: reason.into() });
+        let invalid = |field: &'static str, reason: &str| {
+            Err(Failure::Invalid { field: field.into(), reason: reason.into() })
+        };
         if let Some(email) = &self.email {
             let parts = email.split_once('@').filter(|(name, host)| {
                 !name.is_empty() && host.contains('.') && !host.contains('@')
@@ -97,28 +99,44 @@ pub(crate) async fn change(
         return Err(Failure::NotYours);
     }
     change.check()?;
-    let sql = "UPDATE users SET email = coalesce($2, email), full_name = coalesce($3, full_name), \
-        bio = coalesce($4, bio) WHERE id = $1 \
-        RETURNING id, username, email, full_name, bio, created_at";
-    let mut connection = blog.connection().await?;
-    let user: Option<User> = sqlx::query_as(sql)
-        .bind(id)
-        .bind(change.email)
-        .bind(change.full_name)
-        .bind(change.bio)
-        .persistent(blog.settings.named)
-        .fetch_optional(&mut *connection)
-        .await?;
-    drop(connection);
-    // After the commit. Posts show their author's name.
-    let _ = get_user_invalidate(&blog, id).await;
-    if let Some(service) = &blog.parts.users {
-        service.forget(id).await?;
-    }
+    let changing = blog.clone();
+    let user = blog.to_its_end(async move { changing.change(id, change).await }).await?;
     user.map(Json).ok_or(Failure::Absent("user", id))
 }
 
-/// `GET /cache/{user_id}`, for another service.
+impl Blog {
+    async fn change(&self, id: i64, change: Change) -> Result<Option<User>, Failure> {
+        let renamed = change.full_name.is_some();
+        let sql = "UPDATE users SET email = coalesce($2, email), full_name = coalesce($3, full_name), \
+            bio = coalesce($4, bio) WHERE id = $1 \
+            RETURNING id, username, email, full_name, bio, created_at";
+        let mut connection = self.database.connection().await?;
+        let user = sqlx::query_as(sql)
+            .bind(id)
+            .bind(change.email)
+            .bind(change.full_name)
+            .bind(change.bio)
+            .persistent(self.database.named)
+            .fetch_optional(&mut *connection)
+            .await;
+        drop(connection);
+        // Forgotten whatever came back: a connection may be lost after the commit. First where we
+        // would ask again ourselves.
+        let told = match &self.parts.users {
+            Some(service) => service.forget(id).await,
+            None => Ok(()),
+        };
+        let _ = get_user_invalidate(self, id).await;
+        if renamed {
+            // Posts show the name of their author.
+            let _ = self.cache.invalidate_tag(key!("posts")).await;
+        }
+        told?;
+        Ok(user?)
+    }
+}
+
+/// `DELETE /cache/{user_id}`, for another service.
 pub(crate) async fn forget(State(blog): State<Blog>, Id(id): Id) -> axum::http::StatusCode {
     let _ = get_user_invalidate(&blog, id).await;
     axum::http::StatusCode::NO_CONTENT
