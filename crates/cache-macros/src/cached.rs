@@ -1,13 +1,14 @@
 //! What `#[cached]` makes of a function.
 
-use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{
     Error, Expr, FnArg, Ident, ItemFn, Pat, ReceiverKind, Result, ReturnType, Signature, Type,
 };
 
-use crate::options::Options;
+use crate::options::{self, Options};
 use crate::template;
 
 /// The function's arguments, as the call that runs in a task of its own passes them on.
@@ -40,7 +41,7 @@ pub(crate) fn expand(options: &Options, function: ItemFn) -> Result<TokenStream>
     let turbofish = turbofish(&sig.generics);
 
     let key = template::key(&options.key)?;
-    let about = about(options, name);
+    let about = about(options, name)?;
     let shape = shape(options, &returned);
     let call = call(options, &arguments, own.as_ref(), &about_fn, uncached, turbofish.as_ref())?;
     let cache = &options.cache;
@@ -130,11 +131,20 @@ fn turbofish(generics: &syn::Generics) -> Option<TokenStream> {
     (!named.is_empty()).then(|| quote!(::<#(#named),*>))
 }
 
-fn about(options: &Options, name: &Ident) -> TokenStream {
-    let label = options.name.as_ref().map_or_else(|| name.to_string(), syn::LitStr::value);
+fn about(options: &Options, name: &Ident) -> Result<TokenStream> {
+    let own = || name.unraw().to_string();
+    let label = options.name.as_ref().map_or_else(own, syn::LitStr::value);
+    if !options::is_name(&label) {
+        return Err(Error::new(
+            name.span(),
+            "this name cannot stand in keys; give another one: name = \"…\", of letters, digits, `_`, `-`, `.`",
+        ));
+    }
     let (policy, version) = (&options.policy, options.version.as_ref());
     let version = version.map(|version| quote!(.version(#version)));
-    quote!(::pinchpoint_cache::Function::new(#label, #policy).scope(::core::module_path!()) #version)
+    Ok(quote!(
+        ::pinchpoint_cache::Function::new(#label, #policy).scope(::core::module_path!()) #version
+    ))
 }
 
 fn shape(options: &Options, returned: &Type) -> TokenStream {
@@ -142,11 +152,15 @@ fn shape(options: &Options, returned: &Type) -> TokenStream {
         Some(ttl) => quote!(::pinchpoint_cache::glue::Whole(#ttl)),
         None => quote!((&&&&__returned).shape()),
     };
+    // A type that cannot be stored is pointed at where it stands.
+    let place = returned.span().resolved_at(Span::call_site());
+    let checked = quote_spanned!(place=> ::pinchpoint_cache::glue::checked(__shape, __returned));
     quote! {
         #[allow(unused_imports)]
         use ::pinchpoint_cache::glue::{AsFallible as _, AsFallibleOption as _, AsOptional as _, AsPlain as _};
         let __returned = ::pinchpoint_cache::glue::Returned::<#returned>::NEW;
         let __shape = #shape;
+        let __shape = #checked;
     }
 }
 

@@ -5,7 +5,7 @@ use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Error, Expr, ExprArray, ExprLit, Ident, Lit, LitStr, Result, Token};
+use syn::{Error, Expr, ExprArray, ExprLit, ExprUnary, Ident, Lit, LitStr, Result, Token};
 
 use crate::duration::duration;
 
@@ -113,7 +113,7 @@ impl Given {
         for tag in &tags {
             crate::template::parse(tag)?;
         }
-        let name = self.take("name").map(|name| text(&name)).transpose()?;
+        let name = self.take("name").map(|name| named(&text(&name)?)).transpose()?;
         let errors = self.take("errors").map(|errors| duration(&errors)).transpose()?;
         let version = self.take("version");
         Ok(Options { cache, key, tags, name, errors, version, policy })
@@ -127,16 +127,33 @@ fn text(value: &Expr) -> Result<LitStr> {
     }
 }
 
+/// The name stands in keys, between characters that it must not have.
+fn named(name: &LitStr) -> Result<LitStr> {
+    if is_name(&name.value()) {
+        Ok(name.clone())
+    } else {
+        Err(Error::new(name.span(), "a name is 1 to 64 letters, digits, `_`, `-` or `.`"))
+    }
+}
+
+/// As `pinchpoint_cache::Function::new` has it.
+pub(crate) fn is_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    (1..=64).contains(&name.len()) && name.chars().all(fits)
+}
+
 /// A literal must lie from 0 to 1; what a constant holds is its own affair.
 fn share(value: &Expr) -> Result<()> {
-    let Expr::Lit(ExprLit { lit, .. }) = value else { return Ok(()) };
-    let fits = match lit {
-        Lit::Float(share) => (0.0..=1.0).contains(&share.base10_parse::<f64>()?),
-        _ => false,
+    let fits = match value {
+        Expr::Lit(ExprLit { lit: Lit::Float(share), .. }) => {
+            (0.0..=1.0).contains(&share.base10_parse::<f64>()?)
+        }
+        Expr::Unary(ExprUnary { expr, .. }) => !matches!(**expr, Expr::Lit(_)),
+        other => !matches!(other, Expr::Lit(_)),
     };
     if fits {
         Ok(())
     } else {
-        Err(Error::new(lit.span(), "a share from 0.0 to 1.0 is needed here"))
+        Err(Error::new(value.span(), "a share from 0.0 to 1.0 is needed here"))
     }
 }

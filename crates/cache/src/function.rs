@@ -33,8 +33,17 @@ pub struct Function {
 impl Function {
     /// A function under its name and its policy. Two functions of one name, scope and type of value
     /// share their values.
+    ///
+    /// # Panics
+    ///
+    /// Unless the name is 1 to 64 letters, digits, `_`, `-` or `.`; other characters part the keys of
+    /// which it is the beginning. In a `static` that is an error of the compiler.
     #[must_use]
     pub const fn new(name: &'static str, policy: Policy) -> Self {
+        assert!(
+            is_name(name),
+            "the name of a cached function is 1 to 64 letters, digits, '_', '-' or '.'"
+        );
         Self {
             name,
             scope: "",
@@ -85,5 +94,34 @@ impl Function {
 
     pub(crate) fn meters(&self) -> &Meters {
         self.meters.get_or_init(|| Meters::new(self.name))
+    }
+}
+
+/// As `#[cached]` has it for a name that is given.
+const fn is_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        if !(bytes[at].is_ascii_alphanumeric() || matches!(bytes[at], b'_' | b'-' | b'.')) {
+            return false;
+        }
+        at += 1;
+    }
+    matches!(bytes.len(), 1..=64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_would_part_a_key_is_none() {
+        for name in ["get_user", "v2.user-page", "X"] {
+            assert!(is_name(name), "{name}");
+        }
+        let long = "x".repeat(65);
+        for name in ["", "user@v2", "a:b", "#tag", "!get", "größe", "a b", &long] {
+            assert!(!is_name(name), "{name}");
+        }
     }
 }

@@ -138,6 +138,11 @@ resolves!(AsFallible Fallible [T, E] &&Returned<Result<T, E>>);
 resolves!(AsOptional Optional [T] &Returned<Option<T>>);
 resolves!(AsPlain Plain [T] Returned<T>);
 
+/// The shape as it is: where the value cannot be stored, the compiler says so here first.
+pub fn checked<S: Shape<R>, R>(shape: S, _: Returned<R>) -> S {
+    shape
+}
+
 /// The error of a function, as a value to call methods on.
 #[derive(Debug)]
 pub struct ErrorOf<E>(PhantomData<fn() -> E>);

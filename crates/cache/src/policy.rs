@@ -13,7 +13,6 @@ use std::time::Duration;
 pub struct Policy {
     pub(crate) ttl: Duration,
     pub(crate) absent_ttl: Option<Duration>,
-    pub(crate) error_ttl: Duration,
     pub(crate) stale: Duration,
     pub(crate) jitter: f64,
     pub(crate) refresh_at: Option<f64>,
@@ -27,7 +26,6 @@ impl Policy {
         Self {
             ttl,
             absent_ttl: None,
-            error_ttl: Duration::ZERO,
             stale: Duration::ZERO,
             jitter: 0.1,
             refresh_at: None,
@@ -39,13 +37,6 @@ impl Policy {
     #[must_use]
     pub const fn absent_ttl(mut self, ttl: Duration) -> Self {
         self.absent_ttl = Some(ttl);
-        self
-    }
-
-    /// How long an error is kept, where errors are cached at all (`errors = "5s"` in the attribute).
-    #[must_use]
-    pub const fn error_ttl(mut self, ttl: Duration) -> Self {
-        self.error_ttl = ttl;
         self
     }
 
