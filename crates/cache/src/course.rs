@@ -224,8 +224,7 @@ impl Course {
             return None;
         };
         let value = Arc::new(value);
-        let bytes = envelope.payload.map_or(0, <[u8]>::len);
-        self.keep(&value, bytes, envelope.times, now, &envelope.tags, before);
+        self.keep(&value, envelope.times, now, &envelope.tags, before);
         Some(if now < envelope.times.fresh_until {
             Reached::Fresh(value)
         } else {

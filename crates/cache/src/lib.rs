@@ -79,6 +79,7 @@ mod shared;
 mod telemetry;
 mod trace;
 mod warming;
+mod weigh;
 
 pub use builder::Builder;
 pub use cache::{Cache, Invalidated, Loaded, Value};

@@ -11,9 +11,10 @@ use quick_cache::sync::Cache as Store;
 use quick_cache::{DefaultHashBuilder, Equivalent, Lifecycle, Weighter};
 
 use crate::envelope::Version;
+use crate::weigh::allocation;
 
-/// What a value costs beside its bytes: the entry, its key's allocation, the store's own tables.
-const OVERHEAD: u64 = 160;
+/// A place in the store: in its list, which has room to grow, and in its index.
+const PLACE: u64 = 112;
 /// Each holds the number of invalidations of the keys that fall on it.
 const SLOTS: usize = 256;
 
@@ -68,6 +69,7 @@ impl Equivalent<Name> for Borrowed<'_> {
 /// A tag as it stood when it was fetched. Values hold on to it, so that whether their tags still
 /// stand is one load for each and no lookup; this level ends it when it changes or is let go.
 pub(crate) struct TagState {
+    name: Box<str>,
     version: Version,
     /// The period of trust in which it was last known to stand; [`ENDED`] when it no longer does.
     period: AtomicU64,
@@ -101,20 +103,21 @@ pub(crate) struct Entry {
     pub(crate) refresh_at: AtomicU64,
     /// Which period of trust it was stored in: a lost connection to Redis ends one.
     pub(crate) period: u64,
-    pub(crate) tags: Box<[(Box<str>, Arc<TagState>)]>,
+    pub(crate) tags: Box<[Arc<TagState>]>,
+    /// What the value takes, with what it owns.
     pub(crate) bytes: u32,
 }
 
 impl Entry {
     /// Whether every tag is known to stand as it stood when the value was fetched.
     pub(crate) fn tags_stand(&self) -> bool {
-        self.tags.iter().all(|(_, tag)| tag.period() == self.period)
+        self.tags.iter().all(|tag| tag.period() == self.period)
     }
 
     /// Whether no tag is known to have changed in this process: all that can be said of a value
     /// from before trust was lost.
     pub(crate) fn tags_stood(&self) -> bool {
-        self.tags.iter().all(|(_, tag)| tag.period() != ENDED)
+        self.tags.iter().all(|tag| tag.period() != ENDED)
     }
 }
 
@@ -139,11 +142,20 @@ struct Weigh;
 impl Weighter<Name, Kept> for Weigh {
     fn weight(&self, name: &Name, kept: &Kept) -> u64 {
         let bytes = match kept {
-            Kept::Value(entry) => u64::from(entry.bytes) + 24 * entry.tags.len() as u64,
-            Kept::Tag(_) => 0,
+            Kept::Value(entry) => {
+                shared(size_of::<Entry>())
+                    + allocation(size_of_val(&*entry.tags) as u64)
+                    + u64::from(entry.bytes)
+            }
+            Kept::Tag(tag) => shared(size_of::<TagState>()) + allocation(tag.name.len() as u64),
         };
-        OVERHEAD + name.text.len() as u64 + bytes
+        PLACE + allocation(name.text.len() as u64) + bytes
     }
+}
+
+/// What an `Arc` of so many bytes takes, with its two counts.
+fn shared(bytes: usize) -> u64 {
+    allocation(16 + bytes as u64)
 }
 
 #[derive(Clone)]
@@ -211,8 +223,8 @@ impl Memory {
     /// Tells the store that the tags of a value are in use: else they would be evicted before it,
     /// and the value with them.
     pub(crate) fn touch_tags(&self, entry: &Entry) {
-        for (tag, _) in &entry.tags {
-            let _ = self.kept_tag(tag);
+        for tag in &entry.tags {
+            let _ = self.kept_tag(&tag.name);
         }
     }
 
@@ -278,8 +290,8 @@ impl Memory {
         {
             return Some(known);
         }
-        let state = TagState { version, period: AtomicU64::new(before.period) };
-        let state = Arc::new(state);
+        let period = AtomicU64::new(before.period);
+        let state = Arc::new(TagState { name: tag.into(), version, period });
         let name = Name { function: TAGS, text: tag.into() };
         store.insert(name, Kept::Tag(Arc::clone(&state))); // what it replaces is let go
         Some(state)
@@ -316,7 +328,7 @@ impl Memory {
         }
     }
 
-    /// Bytes in use, by this level's own weighing.
+    /// Bytes in use, as far as they can be told from outside the allocator.
     pub(crate) fn bytes(&self) -> u64 {
         self.store.as_ref().map_or(0, Store::weight)
     }

@@ -9,6 +9,7 @@ use crate::cache::{Loaded, Value};
 use crate::envelope::{self, Found, Times, Version};
 use crate::memory::Entry;
 use crate::shared::{Commit, Down};
+use crate::weigh::weigh;
 
 impl Course {
     /// Stores what the function said, where it may be stored.
@@ -34,7 +35,6 @@ impl Course {
             };
             let version = envelope::new_version();
             let bytes = envelope::encode(version, times, &held.tags, payload.as_deref());
-            let size = bytes.len();
             let at_commit = self.sample();
             let commit = Commit {
                 key,
@@ -46,7 +46,7 @@ impl Course {
                 tag_ttl: self.tag_ttl(),
             };
             match shared.commit(commit).await {
-                Ok(true) => self.keep(&value, size, times, now, &held.tags, &at_commit),
+                Ok(true) => self.keep(&value, times, now, &held.tags, &at_commit),
                 Ok(false) => self.function.meters().voided.increment(1),
                 Err(down) => {
                     self.keep_alone(&value, fresh_for, before, &own_tags);
@@ -60,7 +60,7 @@ impl Course {
         } else if self.inner.shared.is_some() {
             self.keep_alone(&value, fresh_for, before, &own_tags);
         } else {
-            self.keep(&value, size(value.as_ref().as_ref()), times, now, &own_tags, before);
+            self.keep(&value, times, now, &own_tags, before);
         }
         value
     }
@@ -75,13 +75,12 @@ impl Course {
     ) {
         let (now, stale) = (wall_clock(), self.function.policy.stale);
         let times = Times::new(now, fresh_for.min(self.inner.alone_ttl), stale);
-        self.keep(value, size(value.as_ref().as_ref()), times, now, tags, before);
+        self.keep(value, times, now, tags, before);
     }
 
     pub(super) fn keep<V: Value>(
         &self,
         value: &Arc<Option<V>>,
-        bytes: usize,
         times: Times,
         wall: u64,
         tags: &[Version],
@@ -98,10 +97,12 @@ impl Course {
         let refresh_at = self.function.policy.refresh_at.map_or(fresh_until, |share| {
             on_own_clock(times.fetched.saturating_add((lives * share) as u64)).min(fresh_until)
         });
-        let states =
-            self.tags.iter().zip(tags).zip(&before.tags).map(|((tag, version), before)| {
-                Some((tag.clone(), memory.put_tag(tag, *version, *before)?))
-            });
+        let states = self
+            .tags
+            .iter()
+            .zip(tags)
+            .zip(&before.tags)
+            .map(|((tag, version), before)| memory.put_tag(tag, *version, *before));
         let Some(states) = states.collect::<Option<Box<[_]>>>() else {
             self.function.meters().voided.increment(1);
             return;
@@ -113,17 +114,11 @@ impl Course {
             refresh_at: AtomicU64::new(refresh_at),
             period: memory.period(),
             tags: states,
-            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+            bytes: u32::try_from(weigh(value.as_ref())).unwrap_or(u32::MAX),
         };
         if !memory.put(self.name.clone(), entry, before.key) {
             self.function.meters().voided.increment(1);
         }
         self.inner.meter_memory();
     }
-}
-
-/// The size of a value that is not encoded: as its encoding would be.
-fn size<V: Value>(value: Option<&V>) -> usize {
-    let size = postcard::ser_flavors::Size::default();
-    value.and_then(|v| postcard::serialize_with_flavor(v, size).ok()).unwrap_or(64)
 }
