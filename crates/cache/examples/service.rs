@@ -1,7 +1,5 @@
-//! A service with one cached function. `cargo run -p pinchpoint-cache --example service`, then
-//! `curl -i 127.0.0.1:8000/7`, `curl -X DELETE 127.0.0.1:8000/7`. With `REDIS_URL` it shares its cache.
-
-use std::time::Duration;
+//! A service with one cached function: `cargo run -p pinchpoint-cache --example service`, `curl -i
+//! 127.0.0.1:8000/7`, `curl -X DELETE 127.0.0.1:8000/7`. With `REDIS_URL` it shares its cache.
 
 use pinchpoint_cache::{Cache, cached, trace};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,7 +12,7 @@ struct State {
 
 #[cached(cache = state.cache, key = "square:{n}", ttl = "30s", stale = "30s", tags = ["squares"])]
 async fn square(state: &State, n: u64) -> Option<u64> {
-    tokio::time::sleep(Duration::from_millis(500)).await; // what makes it worth caching
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await; // what makes it worth caching
     n.checked_mul(n)
 }
 
@@ -28,9 +26,8 @@ async fn answer(state: State, mut stream: TcpStream) -> std::io::Result<()> {
     }
     let (value, how) = trace(square(&state, n)).await;
     let how = how.first().map_or("none", |(_, outcome)| outcome.as_str());
-    let body = format!("{value:?}\n");
-    let head = format!("HTTP/1.1 200 OK\r\nx-cache: {how}\r\ncontent-length: {}\r\n", body.len());
-    stream.write_all(format!("{head}connection: close\r\n\r\n{body}").as_bytes()).await
+    let head = format!("HTTP/1.1 200 OK\r\nx-cache: {how}\r\nconnection: close\r\n\r\n");
+    stream.write_all(format!("{head}{value:?}\n").as_bytes()).await
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -38,7 +35,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cache = Cache::builder("example");
     let cache = std::env::var("REDIS_URL").iter().try_fold(cache, |c, url| c.redis(url))?;
     let state = State { cache: cache.build().await? };
-    let listener = TcpListener::bind("127.0.0.1:8000").await?;
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8000".to_owned());
+    let listener = TcpListener::bind(address).await?;
     loop {
         tokio::spawn(answer(state.clone(), listener.accept().await?.0));
     }

@@ -14,6 +14,24 @@ use crate::memory::Memory;
 use crate::shared::{Layout, LinkOptions, State};
 
 /// Describes a cache; [`build`](Self::build) makes it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), pinchpoint_cache::BuildError> {
+/// use pinchpoint_cache::Cache;
+/// use std::time::Duration;
+///
+/// let cache = Cache::builder("shop")
+///     .memory(16 << 20)
+///     .redis("redis://127.0.0.1:1")? // nobody is there: the cache works in memory until somebody is
+///     .redis_timeouts(Duration::from_millis(20), Duration::from_millis(200))
+///     .concurrent_calls(32)
+///     .build()
+///     .await?;
+/// assert!(!cache.is_whole());
+/// assert!(Cache::builder("no:colon").build().await.is_err());
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Builder {
     namespace: String,
@@ -44,7 +62,9 @@ impl Builder {
         }
     }
 
-    /// Bytes that the in-process level may use: 64 MiB when not set, 0 for none.
+    /// Bytes that the in-process level may use: 64 MiB when not set, 0 for none. Values are weighed by
+    /// their types and what they serialise, with their keys, tags and the store's tables; values that
+    /// box or share what they own, or keep room to spare, take more than they are weighed.
     #[must_use]
     pub fn memory(mut self, bytes: u64) -> Self {
         self.memory = bytes;
@@ -100,7 +120,7 @@ impl Builder {
 
     /// How many calls of functions may be under way at once (64): with Redis gone and memory cold,
     /// this bounds what reaches the database. More wait for their turn, as long as their policy's
-    /// time-out lets them.
+    /// time-out lets them. A call made inside another has that one's turn.
     #[must_use]
     pub fn concurrent_calls(mut self, calls: usize) -> Self {
         self.calls = calls;

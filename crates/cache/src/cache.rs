@@ -56,6 +56,24 @@ pub enum Invalidated {
 /// A cache for the answers of async functions. Clones share it.
 ///
 /// See the [crate's documentation](crate) for what it promises.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), pinchpoint_cache::BuildError> {
+/// use pinchpoint_cache::{Cache, cached};
+///
+/// #[cached(cache = cache, key = "square:{n}", ttl = "1h")]
+/// async fn square(cache: &Cache, n: u64) -> Option<u64> {
+///     n.checked_mul(n)
+/// }
+///
+/// let cache = Cache::builder("numbers").build().await?;
+/// assert_eq!(square(&cache, 12).await, Some(144));
+/// assert!(cache.memory_bytes() > 0);
+/// cache.shut_down(); // calls from now on go to their functions
+/// assert_eq!(square(&cache, 12).await, Some(144));
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Cache {
     pub(crate) inner: Arc<Inner>,
@@ -96,6 +114,25 @@ impl Cache {
     ///
     /// `load` is turned into a future at most once, and at most one such future per key runs at a
     /// time in this process (per lease, in all processes). It runs in a task of its own.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use pinchpoint_cache::{Cache, Function, Policy, key};
+    /// use std::time::Duration;
+    /// static PROFILE: Function = Function::new("profile", Policy::new(Duration::from_secs(300)));
+    ///
+    /// let cache = Cache::builder("shop").build().await?;
+    /// let id = 7;
+    /// let query = move || async move { Ok::<_, std::io::Error>(Some(format!("user {id}")).into()) };
+    /// let profile = cache.get_or_load(&PROFILE, key!("user:{id}"), query).await?;
+    /// assert_eq!(profile.as_deref(), Some("user 7"));
+    /// let never = || async { unreachable!("it is in memory") };
+    /// let again: Result<_, pinchpoint_cache::LoadError<std::io::Error>> =
+    ///     cache.get_or_load(&PROFILE, key!("user:{id}"), never).await;
+    /// assert_eq!(again?, profile);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -175,6 +212,21 @@ impl Cache {
     /// Calls `load` now, whatever is stored, and stores its answer, unless it is invalidated
     /// meanwhile.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use pinchpoint_cache::{Cache, Function, LoadError, Policy, key};
+    /// # use std::time::Duration;
+    /// # static RATE: Function = Function::new("rate", Policy::new(Duration::from_secs(300)));
+    /// # type Answer = Result<Option<u8>, LoadError<std::io::Error>>;
+    /// let cache = Cache::builder("shop").build().await?;
+    /// let old: Answer = cache.get_or_load(&RATE, key!("eur"), || async { Ok(Some(1).into()) }).await;
+    /// let new: Answer = cache.refresh(&RATE, key!("eur"), Vec::new, || async { Ok(Some(2).into()) }).await;
+    /// let now: Answer = cache.get_or_load(&RATE, key!("eur"), || async { unreachable!() }).await;
+    /// assert_eq!((old?, new?, now?), (Some(1), Some(2), Some(2)));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`get_or_load`](Self::get_or_load).
@@ -212,6 +264,23 @@ impl Cache {
     }
 
     /// Forgets every value that has the tag, in every process; a caller that goes away does not stop it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use pinchpoint_cache::{Cache, Function, Interrupted, Invalidated, Outcome, Policy, cached, key, trace};
+    /// #[cached(cache = cache, key = "page:{number}", ttl = "1h", tags = ["posts"])]
+    /// async fn page(cache: &Cache, number: u32) -> Option<Vec<u32>> {
+    ///     Some(vec![number])
+    /// }
+    ///
+    /// let cache = Cache::builder("blog").build().await?;
+    /// let (first, second) = (page(&cache, 1).await, page(&cache, 2).await);
+    /// // A post was written, and may be on any page.
+    /// assert_eq!(cache.invalidate_tag(key!("posts")).await, Invalidated::Everywhere);
+    /// assert_eq!(trace(page(&cache, 1)).await.1, [("page", Outcome::Miss)]);
+    /// # drop((first, second)); Ok(()) }
+    /// ```
     pub async fn invalidate_tag(&self, tag: Tag) -> Invalidated {
         let tag = tag.stored();
         let text = tag.as_str();

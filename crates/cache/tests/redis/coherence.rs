@@ -58,6 +58,27 @@ async fn a_plain_del_and_a_flush_by_another_client_are_invalidations() {
     eventually("FLUSHALL is seen", async || get(&a, 1).await.unwrap() == Some(2)).await;
 }
 
+/// The connection alone is lost, and in the same moment the value changes: its push is lost too.
+#[tokio::test]
+async fn what_changes_while_only_the_connection_is_lost_is_not_believed() {
+    let redis = Redis::start().await;
+    let ([a], database) = processes(&redis, |cache| cache).await;
+    for value in 1..=5 {
+        // What was fetched without Redis is not told of changes, and believed for two seconds alone.
+        assert_eq!(get_invalidate(&a, 1).await, Invalidated::Everywhere);
+        get(&a, 1).await.unwrap();
+        assert_eq!(trace(get(&a, 1)).await.1, [("get", Outcome::Memory)]);
+        let keys: Vec<String> = redis.ask(&["KEYS", "test:get@*"]).await;
+        database.write(1, value);
+        // In one transaction, so that the connection is no more when the key goes.
+        let killed = redis.kill_others_and(&["DEL", &keys[0]]).await;
+        assert_eq!(killed, 1, "the one connection of the cache");
+        eventually("it is not believed", async || get(&a, 1).await.unwrap() == Some(value)).await;
+        eventually("it connects again", async || a.cache.is_whole()).await;
+    }
+    assert_eq!(database.now(1), Some(5));
+}
+
 #[tokio::test]
 async fn callers_in_two_processes_make_one_call_and_are_woken_by_its_end() {
     let redis = Redis::start().await;

@@ -62,6 +62,17 @@ impl Redis {
         command.arg(&words[1..]).query_async(&mut connection).await.expect("an answer")
     }
 
+    /// Ends every other client's connection and then does what some client asks, before any of them
+    /// can come back. Says how many there were.
+    pub(crate) async fn kill_others_and(&self, words: &[&str]) -> i64 {
+        let mut connection = self.connection().await.expect("a connection");
+        let mut pipe = redis::pipe();
+        pipe.atomic().cmd("CLIENT").arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        pipe.cmd(words[0]).arg(&words[1..]).ignore();
+        let (killed,) = pipe.query_async(&mut connection).await.expect("an answer");
+        killed
+    }
+
     pub(crate) async fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().await.expect("an end");
