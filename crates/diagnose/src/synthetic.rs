@@ -1,5 +1,7 @@
 //! Systems whose demands are known, solved exactly: what predictions and verdicts are tested on.
 
+mod verdicts;
+
 use crate::bounds::Demands;
 
 /// A closed network of stations that serve one operation at a time, and a delay.
@@ -23,17 +25,24 @@ impl Network {
 
 /// Throughput by exact mean value analysis (Reiser & Lavenberg 1980).
 pub(crate) fn throughput(network: &Network, users: u32) -> f64 {
+    solve(network, users).0
+}
+
+/// Throughput, and the time that an operation is at each station, its wait for the others included.
+pub(crate) fn solve(network: &Network, users: u32) -> (f64, Vec<f64>) {
+    let mut last = vec![0.0; network.stations.len()];
     let mut queues = vec![0.0; network.stations.len()];
     let mut x = 0.0;
     for n in 1..=users {
         let times: Vec<f64> =
             network.stations.iter().zip(&queues).map(|(d, queue)| d * (1.0 + queue)).collect();
         x = f64::from(n) / (network.delay + times.iter().sum::<f64>());
-        for (queue, time) in queues.iter_mut().zip(times) {
+        for (queue, time) in queues.iter_mut().zip(&times) {
             *queue = x * time;
         }
+        last = times;
     }
-    x
+    (x, last)
 }
 
 /// The same for one station of several servers and a delay, whose state is the number of operations

@@ -9,6 +9,9 @@ use crate::seen::Seen;
 /// Share of an operation's time on a CPU from which the statement itself is what takes long, even
 /// with cores to spare.
 const COMPUTES: f64 = 0.7;
+/// Share of an operation's time on a CPU or ready for one below which more cores have nothing to give:
+/// hardly a session waits for them, however busy they are.
+const AT_IT: f64 = 0.1;
 /// Twice the cores give at most twice the throughput.
 const TWICE: f64 = 2.0;
 
@@ -64,6 +67,11 @@ fn examine(reading: &Reading, machine: &Machine) -> Finding {
     if cpu < CPU_FULL || !dominates {
         return Finding::cleared(text);
     }
+    if let Some(share) = at_it(reading).filter(|share| *share < AT_IT) {
+        let little =
+            format!("{text}; an operation is there for {:.0} % of its time", share * 100.0);
+        return Finding::cleared(little);
+    }
     let mut evidence = vec![
         Signal::Kernel.says(text.clone()),
         Signal::Clock.says(format!(
@@ -88,6 +96,15 @@ fn examine(reading: &Reading, machine: &Machine) -> Finding {
     let against = against.into_iter().collect();
     let gain = [1.0, TWICE];
     Finding::suspect(text, Candidate { share, gain, evidence, against, ..Candidate::default() })
+}
+
+/// Share of an operation's time that sessions are on a CPU or ready for one: by the samples or by the
+/// kernel's accounts, which also know of sessions that are still said to wait for what has woken them.
+fn at_it(reading: &Reading) -> Option<f64> {
+    let seen = reading.seen().filter(|s| s.samples().is_some() && !reading.requests)?;
+    let backends = seen.observation.backends?;
+    let kernel = seen.each_ms(backends.cpu_s) + seen.starved_ms()?;
+    Some(reading.share_of(kernel.max(seen.class_ms(WaitClass::Running))))
 }
 
 /// At a limit of its own.

@@ -8,6 +8,10 @@ use crate::reading::{Reading, sound};
 /// queue in front of the server would.
 const FOR_A_CORE: f64 = 32.0;
 
+/// Share of an operation's time ready and without a CPU below which it is something else that the
+/// sessions wait for, however many they are.
+const WAITING: f64 = 0.1;
+
 /// More sessions at work than the cores can serve.
 pub(crate) const RULE: Rule = Rule {
     bottleneck: "too-many-backends",
@@ -16,7 +20,7 @@ pub(crate) const RULE: Rule = Rule {
     shows_as: &["server-cpu", "machine-cpu", "lw-lock"],
     page: Page {
         signature: "At least 32 sessions for each core execute at a time, they wait for a CPU longer \
-                    than they are on one, and no CPU is left.",
+                    than they are on one and for a tenth of their time, and no CPU is left.",
         evidence: "Sampled sessions; the kernel's accounts of the server's processes: time on a CPU, \
                    time ready and waiting, times put off.",
         counter_evidence: "CPU for each operation is the same with fewer sessions: then it is plain \
@@ -43,7 +47,8 @@ fn examine(reading: &Reading, machine: &Machine) -> Finding {
     let text = format!("{} sessions for each core execute at a time", significant(each, 2));
     let Some(backends) = seen.observation.backends else { return Finding::cleared("") };
     let (cpu, delay) = (seen.each_ms(backends.cpu_s), seen.each_ms(backends.run_delay_s));
-    if each < FOR_A_CORE || delay < cpu || !reading.no_cpu_left() {
+    let hardly = reading.share_of(delay) < WAITING;
+    if each < FOR_A_CORE || delay < cpu || hardly || !reading.no_cpu_left() {
         return Finding::cleared(if each >= 1.0 { text } else { String::new() });
     }
     let put_off = significant(sound(backends.preemptions / seen.operations), 2);
