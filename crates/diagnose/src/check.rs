@@ -1,6 +1,6 @@
 //! Whether anything can be concluded: checks of the measurement as a whole.
 
-use pinchpoint_measure::{Counter, significant};
+use pinchpoint_measure::{Counter, Phase, significant};
 
 use crate::reading::{HARDLY_STARVED, Reading, sound};
 use crate::rule::CPU_FULL;
@@ -103,7 +103,24 @@ fn exact(reading: &Reading) -> Option<Check> {
         significant(samples.active, 3),
         significant(exact, 3)
     );
+    if exact < samples.active && our_clock_agrees(reading, samples.active) {
+        // A busy server puts off handing in what its sessions counted, by up to a minute
+        // (`PGSTAT_MAX_INTERVAL`).
+        return Some(Check::Doubt(format!("{text}; our own clock agrees with the samples")));
+    }
     Some(if off > 2.0 * (allowed + lag) { Check::Void(text) } else { Check::Doubt(text) })
+}
+
+/// Whether as many operations were at the server by the load's clock: Little's law for the time
+/// from sending to the answer.
+fn our_clock_agrees(reading: &Reading, active: f64) -> bool {
+    if reading.requests {
+        return false;
+    }
+    let here = [Phase::Schedule, Phase::Checkout, Phase::Encode, Phase::Sleep];
+    let there = reading.phase_ms(|phase| !here.contains(&phase) && !phase.is_connection());
+    let ours = reading.ops_per_s() * there / 1000.0;
+    (active - ours).abs() <= EXACT_SHORT * ours
 }
 
 fn steal(reading: &Reading) -> Option<Check> {

@@ -1,8 +1,8 @@
 //! What must not change a verdict, what may not make it surer, and what no figure may break.
 
 use pinchpoint_measure::{
-    Counter, Gate, HostFigures, Missing, Observation, PoolerFigures, SlowFigures, StackFigures,
-    StatementFigures, Trial, Variant, Verdict, WAIT_CLASSES, WaitClass, WaitFigures,
+    Counter, Gate, HostFigures, Missing, Observation, Phase, PoolerFigures, SlowFigures,
+    StackFigures, StatementFigures, Trial, Variant, Verdict, WAIT_CLASSES, WaitClass, WaitFigures,
 };
 use proptest::prelude::*;
 
@@ -178,6 +178,25 @@ fn what_disturbs_a_measurement_voids_it_or_is_held_against_it() {
     }
 }
 
+/// Two witnesses against one: a server that is late with its counters voids nothing when the load's
+/// clock says what the samples say; and the samples stand alone against both others.
+#[test]
+fn the_loads_clock_decides_between_the_samples_and_the_servers() {
+    let mut plant = Plant::waiting(WaitClass::RowLock, "Lock:tuple", 100.0);
+    let late = |plant: &Plant, active_ms: f64| {
+        let mut variant = plant.variant();
+        for observation in observations(&mut variant) {
+            observation.counters.entry(Counter::ActiveMs).and_modify(|ms| *ms *= active_ms);
+        }
+        found(&variant)
+    };
+    let doubted = late(&plant, 0.1);
+    assert_eq!((doubted.bottleneck.as_str(), doubted.inconclusive), ("row-lock", None));
+    assert!(doubted.against.iter().any(|a| a.contains("our own clock agrees")));
+    plant.phases.push((Phase::Execute, 100.0));
+    assert!(late(&plant, 0.1).inconclusive.is_some(), "the load was there twice as long");
+}
+
 #[test]
 fn a_source_that_could_not_be_read_is_named() {
     let mut variant = Plant::quiet().variant();
@@ -222,7 +241,7 @@ fn budgets_close() {
 #[test]
 fn a_pause_within_a_transaction_is_told_from_one_outside() {
     let mut plant = Plant::quiet();
-    plant.phases.push((pinchpoint_measure::Phase::Sleep, 3.0));
+    plant.phases.push((Phase::Sleep, 3.0));
     let line = |plant: &Plant, name: &str| {
         let found = plant.verdict();
         found.budget.iter().find(|l| l.name == name).map_or(0.0, |l| l.ms)
@@ -242,7 +261,7 @@ fn slow_operations_are_told_in_one_line() {
             from_ms: 5.0,
             operations: 100,
             mean_ms: 8.0,
-            phases_ms: [(pinchpoint_measure::Phase::Commit, 7.0)].into(),
+            phases_ms: [(Phase::Commit, 7.0)].into(),
             looks: 60,
             waits: vec![WaitFigures {
                 class: WaitClass::WalFlush,
@@ -320,7 +339,7 @@ fn mixture() -> impl Strategy<Value = Plant> {
     (times, 2..60_u32, 0.05..0.8_f64).prop_map(|(times, users, cpu)| {
         let mut plant = Plant { users, cpu, backends: None, ..Plant::quiet() };
         for (class, ms) in WAIT_CLASSES.into_iter().zip(times) {
-            plant.phases.push((pinchpoint_measure::Phase::Execute, ms));
+            plant.phases.push((Phase::Execute, ms));
             plant.waits.push((class, class.name(), ms));
         }
         plant
@@ -352,7 +371,7 @@ proptest! {
         let at = less.waits.len() - WAIT_CLASSES.len() + which;
         let half = less.waits[at].2 / 2.0;
         less.waits[at].2 = half;
-        less.phases.push((pinchpoint_measure::Phase::Execute, -half));
+        less.phases.push((Phase::Execute, -half));
         if less.verdict().bottleneck == name {
             prop_assert_eq!(plant.verdict().bottleneck, name);
         }
