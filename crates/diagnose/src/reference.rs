@@ -51,8 +51,8 @@ because CPU is used up behind it.
 ## How a verdict comes about
 
 1. **Is the measurement sound?** A failed check of Little's law or of the phases' sum in most trials,
-   sampled sessions that contradict the server's own clock, a tenth of the CPU given to others by the
-   hypervisor, 15 % of a full machine taken by other processes while the server was ready and had no CPU
+   sampled sessions that contradict the server's own clock and the load's, a tenth of the CPU given to others
+   by the hypervisor, 15 % of a full machine taken by other processes while the server was ready and had no CPU
    for 15 % of an operation's time, or throughput that doubles within a trial or between trials: then the verdict
    is `inconclusive`, with the reason. Lesser disturbances are held against the verdict.
 2. **Time of an operation, line by line.** A mean number of sessions in a class of waits ÷ throughput is
