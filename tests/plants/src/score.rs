@@ -216,7 +216,8 @@ mod tests {
             assert!(plant.kind == Kind::Decoy || !plant.wanted.is_empty(), "{}", plant.name);
             for strength in plant.strengths {
                 let state = (plant.planted)(*strength);
-                assert!(state.clients > 0 && !state.script.is_empty(), "{}", plant.name);
+                let scripted = state.clients > 0 && !state.script.is_empty();
+                assert_ne!(scripted, state.experiment.is_some(), "{}: one load", plant.name);
                 assert!(state.slow.is_empty() || (plant.scene)().delays, "{}", plant.name);
             }
         }
