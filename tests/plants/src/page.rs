@@ -9,8 +9,8 @@ use crate::table::NOT_REPRODUCED;
 const HEAD: &str = "\
 # Plants: bottlenecks made on purpose, and what the verdict says
 
-Each row is a private PostgreSQL in which a bottleneck was planted, loaded by `pinchpoint sql`, whose verdict was read
-from its `result.json`; then the plant was removed and the same load measured again. A plant counts when its removal
+Each row is a private PostgreSQL in which a bottleneck was planted, loaded by `pinchpoint sql` (the pooler's: by an
+experiment with an application), whose verdict was read from its `result.json`; then the plant was removed and the same load measured again. A plant counts when its removal
 gives at least 20 % more throughput: else it was no bottleneck on this machine, and there is no truth to hold a verdict
 against. *Decoys* look like a bottleneck and are none. A *forbidden* verdict names with a confidence of 0.5 or more what
 the plant was made to look like. Made by `make plants`; how each is planted stands in `tests/plants/src/table/`.
