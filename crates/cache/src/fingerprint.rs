@@ -6,11 +6,10 @@
 //! answers with samples. Where a type refuses every sample, or hides behind an enum's later
 //! variants, the walk ends early: names met before still count, and `version = N` covers the rest.
 
-use std::fmt;
-
 use serde::de::{self, Deserialize, DeserializeSeed, IntoDeserializer, Visitor};
 
 use crate::key::hash64;
+use crate::refused::Refused;
 
 /// Recursive types are walked this deep, and no type further than this many questions.
 const DEEPEST: usize = 12;
@@ -22,21 +21,6 @@ pub(crate) fn fingerprint<'de, V: Deserialize<'de>>() -> u64 {
     // A refusal ends the walk; the questions asked until then are in the hash.
     let _ = V::deserialize(Walk { notes: &mut notes, depth: 0 });
     notes.hash
-}
-
-#[derive(Debug)]
-struct Refused;
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("refused")
-    }
-}
-impl std::error::Error for Refused {}
-impl de::Error for Refused {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Self
-    }
 }
 
 struct Notes {

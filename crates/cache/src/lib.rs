@@ -75,6 +75,7 @@ mod key;
 mod memory;
 mod origin;
 mod policy;
+mod refused;
 mod shared;
 mod telemetry;
 mod trace;

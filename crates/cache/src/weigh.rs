@@ -5,9 +5,9 @@
 //! up what the usual types take: texts, lists and maps with their allocations, and what lies in them.
 //! What is boxed, shared or kept with room to spare looks smaller than it is.
 
-use std::fmt;
-
 use serde::ser::{self, Serialize};
+
+use crate::refused::Refused;
 
 /// Bytes of a value behind an `Arc`, with what it owns.
 pub(crate) fn weigh<V: Serialize>(value: &V) -> u64 {
@@ -51,21 +51,6 @@ impl Sum<'_> {
     fn text(mut self, bytes: usize) {
         self.inline(OWNER);
         *self.total += allocation(bytes as u64);
-    }
-}
-
-#[derive(Debug)]
-struct Refused;
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("refused")
-    }
-}
-impl std::error::Error for Refused {}
-impl ser::Error for Refused {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Self
     }
 }
 
