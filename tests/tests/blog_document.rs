@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::blog::username;
 use crate::service::{Answer, PASSWORD, Service, database};
@@ -31,6 +33,7 @@ fn fits(value: &Value, schema: &Value, document: &Value) -> Result<(), String> {
     if !kinds.contains(&kind) {
         return Err(format!("{value} is not {kinds:?}"));
     }
+    bounded(value, schema)?;
     if let Value::Array(items) = value {
         return items.iter().try_for_each(|item| fits(item, &schema["items"], document));
     }
@@ -49,6 +52,35 @@ fn fits(value: &Value, schema: &Value, document: &Value) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether a text or a number has the form and the bounds that a schema gives it.
+fn bounded(value: &Value, schema: &Value) -> Result<(), String> {
+    let within = |number: i64, least: &str, most: &str| {
+        schema[least].as_i64().is_none_or(|least| number >= least)
+            && schema[most].as_i64().is_none_or(|most| number <= most)
+    };
+    let (formed, within) = match value {
+        Value::String(text) => {
+            let formed = match schema["format"].as_str() {
+                Some("date-time") => OffsetDateTime::parse(text, &Rfc3339).is_ok(),
+                Some(other) => return Err(format!("texts of the form {other} are not checked")),
+                None => true,
+            };
+            let length = i64::try_from(text.chars().count()).map_err(|e| e.to_string())?;
+            (formed, within(length, "minLength", "maxLength"))
+        }
+        Value::Number(number) => {
+            let formed = match schema["format"].as_str() {
+                Some("int64") => number.is_i64(),
+                Some(other) => return Err(format!("numbers of the form {other} are not checked")),
+                None => true,
+            };
+            (formed, number.as_i64().is_none_or(|n| within(n, "minimum", "maximum")))
+        }
+        _ => (true, true),
+    };
+    if formed && within { Ok(()) } else { Err(format!("{value} is not {schema}")) }
 }
 
 /// Whether an answer is one that the document describes for this route.
@@ -228,4 +260,45 @@ fn every_method_of_a_route_is_in_the_document() {
         let described = methods.as_object().expect("methods").keys().cloned();
         assert_eq!(allowed, described.collect(), "{route}");
     }
+}
+
+/// What the document says of a body is what the service takes: at each bound, and one beyond it.
+#[test]
+fn bodies_are_taken_as_far_as_the_document_says() {
+    let database = database();
+    let service = Service::start(&database, &[("CACHE", "off")]);
+    let document = service.get("/openapi.json").json();
+    let name = username(&database, 7);
+    let cookie = service.log_in(&name);
+    let change = &document["paths"][USER]["put"]["requestBody"]["content"]["application/json"];
+    let change = match change["schema"]["$ref"].as_str() {
+        Some(name) => document.pointer(name.trim_start_matches('#')).expect("a schema"),
+        None => &change["schema"],
+    };
+    let put = |field: &str, length: usize| {
+        // An e-mail address has its host.
+        let text = if field == "email" { "@example.org" } else { "" };
+        let text = "x".repeat(length.saturating_sub(text.len())) + text;
+        let body = json!({ field: text }).to_string();
+        service.ask(Method::PUT, "/api/users/7", &[("cookie", &cookie)], Some(&body)).status
+    };
+    let mut bounds = 0;
+    for (field, schema) in change["properties"].as_object().expect("fields") {
+        let bound = |name: &str| schema[name].as_u64().and_then(|n| usize::try_from(n).ok());
+        if let Some(most) = bound("maxLength") {
+            assert_eq!((put(field, most), put(field, most + 1)), (200, 422), "{field}");
+            bounds += 1;
+        }
+        if let Some(least) = bound("minLength") {
+            assert_eq!((put(field, least), put(field, least - 1)), (200, 422), "{field}");
+            bounds += 1;
+        }
+    }
+    assert!(bounds >= 4, "{bounds} bounds");
+    let parameters = document["paths"][POSTS]["get"]["parameters"].as_array().expect("parameters");
+    let limit = parameters.iter().find(|p| p["name"] == "limit").expect("a limit");
+    let list = |limit: i64| service.get(&format!("{POSTS}?limit={limit}")).status;
+    let bound = |name: &str| limit["schema"][name].as_i64().expect("a bound");
+    assert_eq!((list(bound("minimum")), list(bound("minimum") - 1)), (200, 400));
+    assert_eq!((list(bound("maximum")), list(bound("maximum") + 1)), (200, 400));
 }

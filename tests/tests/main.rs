@@ -5,6 +5,7 @@ mod blog;
 mod blog_document;
 mod blog_faults;
 mod blog_limits;
+mod blog_pooled;
 mod cached;
 mod cleanup;
 mod command;

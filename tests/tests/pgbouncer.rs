@@ -53,7 +53,7 @@ fn upstream(server: &Postgres) -> Upstream {
 }
 
 /// What `pinchpoint run frameworks` would start, with these settings instead of its own.
-fn options(server: &Postgres, changes: &[(&str, &str)]) -> PgBouncerOptions {
+pub(crate) fn options(server: &Postgres, changes: &[(&str, &str)]) -> PgBouncerOptions {
     let text = BuiltIn::find("frameworks").expect("it ships").text;
     let Ok(Plan::Matrix(matrix)) = read_plan("frameworks", text) else { panic!("it is a matrix") };
     let mut settings = matrix.pgbouncer.settings;
@@ -71,11 +71,11 @@ fn options(server: &Postgres, changes: &[(&str, &str)]) -> PgBouncerOptions {
     }
 }
 
-fn start(options: &PgBouncerOptions) -> PgBouncer {
+pub(crate) fn start(options: &PgBouncerOptions) -> PgBouncer {
     PgBouncer::start(&helper(), options, &Cancel::default()).expect("a pooler")
 }
 
-async fn log_in(dsn: &str) -> Result<Connection, SqlError> {
+pub(crate) async fn log_in(dsn: &str) -> Result<Connection, SqlError> {
     let dsn = Dsn::parse(dsn).expect("a DSN");
     Connection::connect(&dsn, &TlsSetup::new(&dsn).expect("no TLS")).await
 }

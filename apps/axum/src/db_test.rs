@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use crate::error::Failure;
@@ -64,14 +64,8 @@ pub(crate) async fn db_test(
     let id = choice.id.unwrap_or_else(|| fastrand::i64(1..=blog.settings.posts));
     // As the pool lends it by itself: what that costs is measured here.
     let mut connection = blog.database.tried_connection().await?;
-    if blog.database.named {
-        return Ok(Json(read(&mut connection, id, true).await?));
-    }
-    // sqlx sends an unnamed statement and its arguments in two batches; only a transaction keeps
-    // a pooler from handing the second one to another server connection.
-    let mut transaction = connection.begin().await?;
-    let answer = read(&mut transaction, id, false).await?;
-    transaction.commit().await?;
+    let answer = read(&mut connection, id, blog.database.named).await?;
+    connection.done().await?;
     Ok(Json(answer))
 }
 

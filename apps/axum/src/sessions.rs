@@ -87,6 +87,7 @@ pub(crate) async fn log_in(
     let insert = sqlx::query(sql).bind(Sha256::digest(&token).to_vec()).bind(user_id);
     let insert = insert.bind(session.expires_at).persistent(blog.database.named);
     insert.execute(&mut *connection).await?;
+    connection.done().await?;
     let cookie = cookie(&blog, &token, LIVES.whole_seconds());
     Ok((StatusCode::CREATED, AppendHeaders([(header::SET_COOKIE, cookie)]), Json(session)))
 }
@@ -111,8 +112,10 @@ impl Blog {
         let sql = "DELETE FROM sessions WHERE token_hash = $1";
         let mut connection = self.database.connection().await?;
         let delete = sqlx::query(sql).bind(&hash).persistent(self.database.named);
-        let ended = delete.execute(&mut *connection).await;
-        drop(connection);
+        let ended = match delete.execute(&mut *connection).await {
+            Ok(_) => connection.done().await,
+            Err(e) => Err(e),
+        };
         // Whatever came back: a connection may be lost after the commit.
         let _ = get_session_invalidate(self, hex(&hash)).await;
         ended?;

@@ -119,7 +119,7 @@ impl Blog {
             .persistent(self.database.named)
             .fetch_optional(&mut *connection)
             .await;
-        drop(connection);
+        let done = connection.done().await;
         // Forgotten whatever came back: a connection may be lost after the commit. First where we
         // would ask again ourselves.
         let told = match &self.parts.users {
@@ -132,7 +132,9 @@ impl Blog {
             let _ = self.cache.invalidate_tag(key!("posts")).await;
         }
         told?;
-        Ok(user?)
+        let user = user?;
+        done?;
+        Ok(user)
     }
 }
 
