@@ -30,6 +30,7 @@ impl Backends {
             "SELECT pid FROM pg_stat_get_activity(NULL) WHERE {}",
             sessions.condition(&link.facts)
         );
+        let sql = link.prepare(sql).await;
         let rows = match link.ask(&sql).await {
             Ok(rows) => rows,
             Err(reason) => {

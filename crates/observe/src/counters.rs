@@ -39,17 +39,18 @@ pub(crate) async fn read(link: &mut Link, first: bool, gaps: &mut Gaps) -> Readi
         views.reverse();
     }
     for view in views {
+        let counters = counters_of(view, &link.facts);
+        if counters.is_empty() || !link.is_open() {
+            continue;
+        }
+        let query = link.prepare(query(view, &counters)).await;
         if view == View::Database {
             if link.facts.major() >= 15 && link.is_open() {
                 let _ = link.ask(FLUSH).await;
             }
             (reading.asked, reading.busy) = (link.asked, link.busy);
         }
-        let counters = counters_of(view, &link.facts);
-        if counters.is_empty() || !link.is_open() {
-            continue;
-        }
-        match link.ask(&query(view, &counters)).await {
+        match link.ask(&query).await {
             Ok(rows) => {
                 let row = rows.into_iter().next().unwrap_or_default();
                 for ((counter, _), cell) in counters.iter().zip(row) {

@@ -22,6 +22,8 @@ pub(crate) struct Link {
     pub(crate) asked: u64,
     /// Time that they took, the way there and back left out.
     pub(crate) busy: Duration,
+    /// Queries that the session has prepared, numbered in their order.
+    prepared: Vec<String>,
 }
 
 /// What the server says of itself.
@@ -67,7 +69,8 @@ impl Link {
         let tls = TlsSetup::new(&dsn).map_err(|e| e.to_string())?;
         let connection = Connection::connect(&dsn, &tls).await.map_err(|e| e.to_string())?;
         let (facts, round_trip) = (Facts::default(), Duration::ZERO);
-        let mut link = Self { connection, facts, round_trip, asked: 0, busy: Duration::ZERO };
+        let (busy, prepared) = (Duration::ZERO, Vec::new());
+        let mut link = Self { connection, facts, round_trip, asked: 0, busy, prepared };
         let rows = link.ask(FACTS).await?;
         let row = rows.first().ok_or("it says nothing of itself")?;
         link.facts = Facts::parse(row).ok_or("what it says of itself is not understood")?;
@@ -115,6 +118,26 @@ impl Link {
             Ok(answer) => answer.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no answer within {} s", ANSWER_WITHIN.as_secs())),
         }
+    }
+
+    /// What to ask for a query that is asked again and again: prepared, a look costs the server a
+    /// third. Behind a pooler it stays as it is: the next session would not know the statement.
+    pub(crate) async fn prepare(&mut self, sql: String) -> String {
+        if self.facts.pooled {
+            return sql;
+        }
+        let place = match self.prepared.iter().position(|known| *known == sql) {
+            Some(place) => place,
+            None => {
+                let place = self.prepared.len();
+                if self.ask(&format!("PREPARE pinchpoint_{place} AS {sql}")).await.is_err() {
+                    return sql;
+                }
+                self.prepared.push(sql);
+                place
+            }
+        };
+        format!("EXECUTE pinchpoint_{place}")
     }
 
     /// Whether it can still be asked.

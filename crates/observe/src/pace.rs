@@ -1,7 +1,10 @@
 use std::time::{Duration, Instant};
 
-/// Part of one core that looking may take, on both sides together.
-const BUDGET: f64 = 0.005;
+/// Part of one core that watching may take, on both sides together; and the part of it that is for
+/// looking, when reading the counters leaves so much, and at least.
+const WHOLE: f64 = 0.009;
+const LOOKING: f64 = 0.005;
+const AT_LEAST: f64 = 0.0025;
 /// Between two looks on average, when they are cheap, and when they are dear.
 const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_millis(200);
@@ -11,6 +14,7 @@ const EVERY: u32 = 8;
 /// When to look next: as often as the budget allows, and never in step with the load.
 #[derive(Debug)]
 pub(crate) struct Pace {
+    budget: f64,
     mean: Duration,
     rng: fastrand::Rng,
     /// Looks since the cost was taken stock of, and the costs then.
@@ -21,7 +25,13 @@ pub(crate) struct Pace {
 impl Pace {
     pub(crate) fn new(seed: u64) -> Self {
         let rng = fastrand::Rng::with_seed(seed);
-        Self { mean: SHORTEST, rng, looks: 0, spent: Duration::ZERO }
+        Self { budget: LOOKING, mean: SHORTEST, rng, looks: 0, spent: Duration::ZERO }
+    }
+
+    /// Reading the counters takes so much of each stretch of time: looking makes do with the rest.
+    pub(crate) fn share_with(&mut self, reading: Duration, stretch: Duration) {
+        let rest = WHOLE - reading.as_secs_f64() / stretch.as_secs_f64().max(1e-3);
+        self.budget = rest.clamp(AT_LEAST, LOOKING);
     }
 
     /// The next look: half to one and a half of the mean from now.
@@ -42,7 +52,7 @@ impl Pace {
         }
         let spent = spent();
         let each = spent.saturating_sub(self.spent) / self.looks;
-        self.mean = each.div_f64(BUDGET).clamp(SHORTEST, LONGEST);
+        self.mean = each.div_f64(self.budget).clamp(SHORTEST, LONGEST);
         self.reset(spent);
     }
 }
@@ -66,6 +76,24 @@ mod tests {
         assert_eq!(run(&mut pace, 250), Duration::from_millis(50));
         assert_eq!(run(&mut pace, 50_000), LONGEST);
         assert_eq!(run(&mut pace, 1), SHORTEST);
+    }
+
+    #[test]
+    fn what_counters_cost_is_taken_from_the_looks() {
+        let second = Duration::from_secs(1);
+        let mean = |reading_ms| {
+            let mut pace = Pace::new(1);
+            pace.share_with(Duration::from_millis(reading_ms), second);
+            let mut spent = Duration::ZERO;
+            for _ in 0..EVERY {
+                spent += Duration::from_micros(200);
+                pace.looked(|| spent);
+            }
+            pace.mean
+        };
+        assert_eq!(mean(0), Duration::from_millis(40));
+        assert_eq!(mean(5), Duration::from_millis(50));
+        assert_eq!(mean(50), Duration::from_millis(80));
     }
 
     #[test]

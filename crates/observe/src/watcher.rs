@@ -57,8 +57,6 @@ struct Base {
     server_cpu: Option<Duration>,
 }
 
-const PREPARED: &str = "EXECUTE pinchpoint_look";
-
 impl Watcher {
     pub(crate) async fn open(spec: ObserverSpec) -> Self {
         let (mut gaps, mut link) = (Gaps::default(), None);
@@ -84,11 +82,7 @@ impl Watcher {
     async fn find_out(&mut self) {
         if let Some(link) = &mut self.link {
             let text = look_query(&self.spec.sessions, &link.facts);
-            // Prepared, a look costs the server a third; behind a pooler the next session would
-            // not know the statement.
-            let prepared = !link.facts.pooled
-                && link.ask(&format!("PREPARE pinchpoint_look AS {text}")).await.is_ok();
-            self.look = if prepared { PREPARED.to_owned() } else { text };
+            self.look = link.prepare(text).await;
             counters::note_uncounted(&link.facts, &mut self.gaps);
             if self.spec.statements {
                 self.statements = statements::schema(link, &mut self.gaps).await;
@@ -138,7 +132,7 @@ impl Watcher {
     }
 
     fn set_out(&mut self, from: Base, gaps: Gaps) {
-        self.pace.reset(self.link.as_ref().map(spent).unwrap_or_default());
+        self.pace.reset(self.cost());
         self.course = Some(Course {
             from,
             tally: Tally::default(),
@@ -147,6 +141,11 @@ impl Watcher {
             gaps,
             next: self.pace.next(),
         });
+    }
+
+    /// CPU that watching has cost so far.
+    fn cost(&self) -> Duration {
+        self.link.as_ref().map_or_else(thread_cpu, spent)
     }
 
     /// When to look next; never, without a server or outside a stretch of time.
@@ -208,6 +207,7 @@ impl Watcher {
     /// Ends a stretch of time, and begins the next at the same instant when `go_on` is set.
     pub(crate) async fn end(&mut self, go_on: bool) -> Observed {
         let Some(mut course) = self.course.take() else { return Observed::default() };
+        let cost = self.cost();
         let to = self.read(false, &mut course.gaps).await;
         let mut observation = self.observation(&mut course, &to);
         if let (Some(link), Some(schema)) = (&mut self.link, &self.statements) {
@@ -217,6 +217,8 @@ impl Watcher {
         let watcher_cpu = thread_cpu().saturating_sub(course.from.cpu);
         observation.watcher_cpu_s = watcher_cpu.as_secs_f64();
         if go_on {
+            let reading = self.cost().saturating_sub(cost);
+            self.pace.share_with(reading, to.at.saturating_duration_since(course.from.at));
             for process in &mut self.spec.processes {
                 process.turn();
             }
