@@ -8,7 +8,7 @@ from figures import Figure, in_turn, percentile, spread, table
 from server import PINCHPOINT, program, timed_process
 
 CONNECTIONS = 50
-# The samplers of a trial and of `watch` are the same; `watch` reads the counters each second too.
+# The samplers of a trial and of `watch` are the same; `watch` reads the counters every two seconds too.
 LOADS = {"writes": ["-N"], "reads": ["-S"]}
 
 
@@ -55,7 +55,7 @@ def cost(dsn, trials, seconds):
         looks = percentile(sorted(r["looks"] for r in on), 0.5)
         notes.append(
             f"Watching {kind} took {cpu} % of a core (goal: ≤ 1), of it {own:.2f} on our side and the "
-            f"rest in the server, at {looks:.0f} looks a second and with all counters read each second."
+            f"rest in the server, at {looks:.0f} looks a second and with all counters read every two seconds."
         )
         raw[kind] = {"watched": on, "alone": off}
     return table("What observing costs", "alone", figures, notes), raw
