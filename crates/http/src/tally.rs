@@ -1,10 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 use pinchpoint_measure::Cause;
-
-use crate::decode::Lookup;
 
 /// Statuses are counted up to this one.
 const STATUSES: usize = 600;
@@ -28,8 +25,6 @@ struct EndpointCounts {
     failures: [AtomicU64; Class::ALL.len()],
     /// Passed and failed, check by check.
     checks: Box<[[AtomicU64; 2]]>,
-    /// Hits and misses of a cache: right answers, and the nanoseconds that they took.
-    lookups: [[AtomicU64; 2]; 2],
 }
 
 /// The class of a failure: every operation that fails is in exactly one.
@@ -84,7 +79,6 @@ impl ThreadTally {
                     body_bytes: AtomicU64::new(0),
                     failures: std::array::from_fn(|_| AtomicU64::new(0)),
                     checks: (0..count).map(|_| [const { AtomicU64::new(0) }; 2]).collect(),
-                    lookups: [const { [const { AtomicU64::new(0) }; 2] }; 2],
                 })
                 .collect(),
         }
@@ -127,15 +121,6 @@ impl ThreadTally {
         }
     }
 
-    /// A right answer said whether a cache had it.
-    pub(crate) fn looked_up(&self, endpoint: usize, lookup: Lookup, took: Duration) {
-        if let Some(own) = self.endpoints.get(endpoint) {
-            let [count, ns] = &own.lookups[lookup as usize];
-            bump(count, 1);
-            bump(ns, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
-        }
-    }
-
     pub(crate) fn failed(&self, endpoint: usize, cause: Cause) {
         if let Some(own) = self.endpoints.get(endpoint) {
             bump(&own.failures[Class::of(cause) as usize], 1);
@@ -160,10 +145,6 @@ impl ThreadTally {
             let failures = Class::ALL.map(|class| mine.failures[class as usize].load(Relaxed));
             for (sum, count) in sum.failures_mut().into_iter().zip(failures) {
                 *sum += count;
-            }
-            for (sum, own) in [&mut sum.hits, &mut sum.misses].into_iter().zip(&mine.lookups) {
-                sum.answers += own[0].load(Relaxed);
-                sum.ns += own[1].load(Relaxed);
             }
             sum.checks.resize(mine.checks.len(), [0, 0]);
             for (sum, counts) in sum.checks.iter_mut().zip(&mine.checks) {
@@ -213,33 +194,6 @@ pub struct EndpointTally {
     pub other: u64,
     /// By check: passed, failed.
     pub checks: Vec<[u64; 2]>,
-    /// Right answers of which the server said, by the field `X-Cache`, that a cache had them.
-    pub hits: Timed,
-    /// The same, that none had them.
-    pub misses: Timed,
-}
-
-/// Answers, and how long they took together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Timed {
-    /// How many.
-    pub answers: u64,
-    /// Nanoseconds from the start of each request to the end of its answer, added up.
-    pub ns: u64,
-}
-
-impl Timed {
-    /// Mean time of an answer in milliseconds; absent without an answer.
-    pub fn mean_ms(self) -> Option<f64> {
-        (self.answers > 0).then(|| self.ns as f64 / self.answers as f64 / 1e6)
-    }
-
-    const fn since(self, earlier: Self) -> Self {
-        Self {
-            answers: self.answers.saturating_sub(earlier.answers),
-            ns: self.ns.saturating_sub(earlier.ns),
-        }
-    }
 }
 
 impl EndpointTally {
@@ -267,8 +221,6 @@ impl EndpointTally {
         for (now, then) in now.failures_mut().into_iter().zip(then.failures_mut()) {
             *now = now.saturating_sub(*then);
         }
-        now.hits = now.hits.since(then.hits);
-        now.misses = now.misses.since(then.misses);
         for (now, then) in now.checks.iter_mut().zip(&then.checks) {
             *now = [now[0].saturating_sub(then[0]), now[1].saturating_sub(then[1])];
         }
@@ -319,9 +271,6 @@ mod tests {
         thread.checked(0, 1, true);
         let before = read();
         thread.answered(0, 200, 5);
-        thread.looked_up(0, Lookup::Miss, Duration::from_millis(4));
-        thread.looked_up(0, Lookup::Hit, Duration::from_millis(1));
-        thread.looked_up(0, Lookup::Hit, Duration::from_millis(2));
         thread.checked(0, 1, false);
         thread.failed(0, Cause::CheckFailed);
         thread.failed(1, Cause::Refused);
@@ -329,10 +278,6 @@ mod tests {
         let between = read().since(&before);
         assert_eq!(between.statuses, BTreeMap::from([(200, 1)]));
         assert_eq!(between.endpoints[0].body_bytes, 5);
-        let of = |timed: Timed| (timed.answers, timed.mean_ms());
-        assert_eq!(of(between.endpoints[0].hits), (2, Some(1.5)));
-        assert_eq!(of(between.endpoints[0].misses), (1, Some(4.0)));
-        assert_eq!(of(between.endpoints[1].hits), (0, None));
         assert_eq!(between.endpoints[0].checks, [[0, 0], [0, 1]]);
         assert_eq!((between.endpoints[0].wrong_answer, between.endpoints[0].failed()), (1, 1));
         assert_eq!((between.endpoints[1].refused, between.endpoints[1].succeeded), (1, 0));

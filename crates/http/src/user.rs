@@ -8,6 +8,7 @@ use pinchpoint_measure::{Cause, Outcome, Phase};
 use crate::Check;
 use crate::decode::Decoder;
 use crate::driver::Plan;
+use crate::kind::Kinds;
 use crate::stream::{Stream, cause};
 use crate::tally::ThreadTally;
 
@@ -71,14 +72,9 @@ impl HttpUser {
         self.shared.0.weights.partition_point(|sum| *sum <= drawn)
     }
 
-    /// One request and its answer, and how long that took.
-    async fn exchange(
-        &mut self,
-        which: usize,
-        probe: &mut Probe,
-    ) -> Result<(Decoder, Duration), Cause> {
+    /// One request and its answer.
+    async fn exchange(&mut self, which: usize, probe: &mut Probe) -> Result<Decoder, Cause> {
         let mut since = Instant::now();
-        let began = since;
         let shared = self.shared.clone();
         let template = &shared.0.templates[which];
         if template.fixed().is_none() {
@@ -97,14 +93,13 @@ impl HttpUser {
             match talk.await {
                 Ok(decoder) => {
                     connection.used = true;
-                    let took = since.duration_since(began);
                     if decoder.keep_alive && self.plan().keep_alive {
                         self.connection = Some(connection);
                     } else {
                         drop(connection);
                         probe.lap(Phase::Disconnect, &mut since);
                     }
-                    return Ok((decoder, took));
+                    return Ok(decoder);
                 }
                 // The server may close a connection at the moment at which we use it again.
                 Err(broken) if broken.unanswered && connection.used && template.is_idempotent => {
@@ -210,22 +205,20 @@ impl Connection {
 impl User for HttpUser {
     async fn operate(&mut self, probe: &mut Probe) -> Outcome {
         let which = self.choose();
-        probe.set_label(u16::try_from(which).unwrap_or(u16::MAX));
+        probe.set_label(Kinds::of(which).label(None));
         let timeout = self.plan().timeout;
         let answer = match tokio::time::timeout(timeout, self.exchange(which, probe)).await {
             Ok(answer) => answer,
             Err(_) => Err(Cause::TimedOut),
         };
-        let verdict = answer.and_then(|(answer, took)| {
+        let verdict = answer.and_then(|answer| {
             self.judge(which, &answer)?;
-            Ok((answer.cache, took))
+            Ok(answer.cache)
         });
         match verdict {
-            Ok((cache, took)) => {
+            Ok(lookup) => {
                 self.tally().succeeded(which);
-                if let Some(lookup) = cache {
-                    self.tally().looked_up(which, lookup, took);
-                }
+                probe.set_label(Kinds::of(which).label(lookup));
                 Outcome::Done { rows: 1 }
             }
             Err(cause) => {

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use pinchpoint_http::HttpDriver;
+use pinchpoint_http::{HttpDriver, Kinds};
 use pinchpoint_load::{LoadSpec, Session, WarmedUp, warm_up};
 use pinchpoint_measure::{
     Event, Factors, RunResult, RunStatus, RungPlan, Sink, Stage, Threshold, TrialStatus, Variant,
@@ -221,7 +221,7 @@ impl HttpRun<'_> {
             seed,
             spawn_per_s: job.http.spawn_per_s,
             think: job.http.think,
-            labels: job.http.requests.len(),
+            labels: job.http.requests.len() * Kinds::EACH,
             operations_per_user: None,
             latency_limit: None,
             keep_acks: false,

@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 
 use pinchpoint_diagnose::CaseLoad;
-use pinchpoint_http::{EndpointTally, Tally, Timed};
-use pinchpoint_load::{Histograms, Rest, WarmedUp};
+use pinchpoint_http::{EndpointTally, Kinds, Tally};
+use pinchpoint_load::{Distribution, Histograms, Rest, WarmedUp};
 use pinchpoint_measure::{
-    Census, CheckFigures, Endpoint, Factors, HttpFigures, Lookups, Observation, PHASES, Pace,
-    PerRow, Phase, StackFigures, Threshold, Trial, TrialStatus, WarmUp,
+    Census, CheckFigures, Endpoint, Factors, HttpFigures, Latency, Lookups, Observation, PHASES,
+    Pace, PerRow, Phase, StackFigures, Threshold, Trial, TrialStatus, WarmUp,
 };
 use pinchpoint_plan::{self as plan, HttpPlan, LoadPlan, RequestPlan};
 
@@ -234,30 +234,34 @@ fn endpoints(plan: &HttpPlan, histograms: &Histograms, tally: &Tally) -> Vec<End
             ("connection closed", counts.reset),
             ("other", counts.other),
         ];
+        let kinds = Kinds::of(at);
+        let own = histograms.kinds(kinds.all());
         Endpoint {
             method: request.method.clone(),
             name: request.name.clone(),
             // As many as its latencies are made of: the tally is read a moment later.
-            requests: histograms.label_operations(at) + counts.failed(),
+            requests: own.operations() + counts.failed(),
             failures: counts.failed(),
             body_bytes: counts.body_bytes,
-            latency_ms: histograms.label_ms(at),
-            min_ms: histograms.label_min_ms(at),
-            percentiles_ms: percentiles(|q| histograms.label_quantile_ms(at, q)),
+            latency_ms: own.latency_ms(),
+            min_ms: own.min_ms(),
+            percentiles_ms: percentiles(|q| own.quantile_ms(q)),
             errors: classes
                 .into_iter()
                 .filter(|(_, n)| *n > 0)
                 .map(|(class, n)| (class.to_owned(), n))
                 .collect(),
-            hits: lookups(counts.hits),
-            misses: lookups(counts.misses),
+            hits: lookups(&histograms.kinds(kinds.hits())),
+            misses: lookups(&histograms.kinds(kinds.misses())),
         }
     })
     .collect()
 }
 
-fn lookups(timed: Timed) -> Option<Lookups> {
-    timed.mean_ms().map(|mean_ms| Lookups { answers: timed.answers, mean_ms })
+fn lookups(own: &Distribution) -> Option<Lookups> {
+    let (answers, time) = (own.operations(), own.latency_ms());
+    let Latency { avg: mean_ms, p50, p95, .. } = time;
+    (answers > 0).then_some(Lookups { answers, mean_ms, p50_ms: Some(p50), p95_ms: Some(p95) })
 }
 
 fn checks(requests: &[RequestPlan], tally: &Tally) -> Vec<CheckFigures> {

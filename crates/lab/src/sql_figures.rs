@@ -46,15 +46,16 @@ impl SqlTrial<'_> {
         let both = self.program.scripts.iter().zip(&seen.tally.scripts).enumerate();
         both.map(|(at, (script, counts))| {
             // As many as its latencies are made of: the tally is read a moment later.
-            let succeeded = histograms.label_operations(at);
+            let own = histograms.kinds(at..at + 1);
+            let succeeded = own.operations();
             ScriptFigures {
                 name: script.name.clone(),
                 weight: script.weight,
                 succeeded,
                 failed: counts.failed,
                 throughput_per_s: succeeded as f64 / trial.duration_s.max(1e-9),
-                latency_ms: histograms.label_ms(at),
-                latency_stddev_ms: histograms.label_stddev_ms(at),
+                latency_ms: own.latency_ms(),
+                latency_stddev_ms: own.stddev_ms(),
             }
         })
         .collect()

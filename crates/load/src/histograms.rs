@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -20,16 +21,44 @@ pub struct Histograms {
     statement: Histogram<u64>,
     phases: Vec<Histogram<u64>>,
     /// Response times by kind of operation, where there are several.
-    labels: Vec<Labelled>,
+    labels: Vec<Distribution>,
     sums: Sums,
     slowest: Slowest,
 }
 
-/// Response times of one kind of operation.
+/// Response times of one kind of operation, or of some kinds together.
 #[derive(Debug, Clone)]
-struct Labelled {
+pub struct Distribution {
     response: Histogram<u64>,
     sum_ns: u64,
+}
+
+impl Distribution {
+    /// Operations recorded.
+    pub fn operations(&self) -> u64 {
+        self.response.len()
+    }
+
+    /// Mean and percentiles.
+    pub fn latency_ms(&self) -> Latency {
+        latency(&self.response, self.sum_ns)
+    }
+
+    /// The shortest in milliseconds; 0 without an operation.
+    pub fn min_ms(&self) -> f64 {
+        if self.response.is_empty() { 0.0 } else { self.response.min() as f64 / 1e6 }
+    }
+
+    /// Standard deviation in milliseconds; 0 without an operation.
+    pub fn stddev_ms(&self) -> f64 {
+        if self.response.is_empty() { 0.0 } else { self.response.stdev() / 1e6 }
+    }
+
+    /// A quantile (0 to 1) in milliseconds; 0 without an operation.
+    pub fn quantile_ms(&self, quantile: f64) -> f64 {
+        let response = &self.response;
+        if response.is_empty() { 0.0 } else { response.value_at_quantile(quantile) as f64 / 1e6 }
+    }
 }
 
 /// Exact sums beside the histograms, for means and shares.
@@ -60,7 +89,7 @@ impl Histograms {
             statement: histogram.clone(),
             labels: match labels {
                 0 | 1 => Vec::new(),
-                several => vec![Labelled { response: histogram.clone(), sum_ns: 0 }; several],
+                several => vec![Distribution { response: histogram.clone(), sum_ns: 0 }; several],
             },
             phases: vec![histogram; PHASES.len()],
             sums: Sums::default(),
@@ -173,43 +202,24 @@ impl Histograms {
         if self.response.is_empty() { 0.0 } else { self.response.stdev() / 1e6 }
     }
 
-    /// The same of one kind of operation.
-    pub fn label_stddev_ms(&self, label: usize) -> f64 {
-        match self.labels.get(label) {
-            Some(own) if own.response.is_empty() => 0.0,
-            Some(own) => own.response.stdev() / 1e6,
-            None => self.response_stddev_ms(),
-        }
-    }
-
     /// Times of the statement alone.
     pub fn statement_ms(&self) -> Latency {
         latency(&self.statement, self.sums.statement_ns)
     }
 
-    /// Response times of one kind of operation; of all when there is only one kind.
-    pub fn label_ms(&self, label: usize) -> Latency {
-        match self.labels.get(label) {
-            Some(own) => latency(&own.response, own.sum_ns),
-            None => self.response_ms(),
+    /// Response times of the kinds of operation with these numbers; of all operations when there is
+    /// only one kind.
+    pub fn kinds(&self, labels: Range<usize>) -> Distribution {
+        if self.labels.is_empty() {
+            return Distribution { response: self.response.clone(), sum_ns: self.sums.response_ns };
         }
-    }
-
-    /// Shortest response time of one kind of operation in milliseconds; 0 without one.
-    pub fn label_min_ms(&self, label: usize) -> f64 {
-        let response = self.labels.get(label).map_or(&self.response, |own| &own.response);
-        if response.is_empty() { 0.0 } else { response.min() as f64 / 1e6 }
-    }
-
-    /// A quantile (0 to 1) of the response time of one kind of operation, in milliseconds.
-    pub fn label_quantile_ms(&self, label: usize, quantile: f64) -> f64 {
-        let response = self.labels.get(label).map_or(&self.response, |own| &own.response);
-        if response.is_empty() { 0.0 } else { response.value_at_quantile(quantile) as f64 / 1e6 }
-    }
-
-    /// Operations recorded of one kind.
-    pub fn label_operations(&self, label: usize) -> u64 {
-        self.labels.get(label).map_or(self.sums.operations, |own| own.response.len())
+        let mut sum = Distribution { response: empty(), sum_ns: 0 };
+        for own in self.labels.iter().skip(labels.start).take(labels.len()) {
+            // Equal bounds on both sides, so adding cannot fail.
+            let _ = sum.response.add(&own.response);
+            sum.sum_ns += own.sum_ns;
+        }
+        sum
     }
 
     /// Mean time of a phase over all operations, in milliseconds. Where only some operations told
@@ -307,6 +317,26 @@ mod tests {
         assert!((response.p99 - 0.99).abs() < 0.001, "{response:?}");
         h.record(Duration::from_secs(5000), Instant::now(), &Probe::new());
         assert!((h.response_ms().max - 1e5).abs() < 100.0, "{:?}", h.response_ms());
+    }
+
+    #[test]
+    fn kinds_of_operations_are_told_apart_and_together() {
+        let mut h = Histograms::with_labels(3);
+        for (label, ms) in [(0, 1), (1, 2), (1, 4), (2, 9), (7, 50)] {
+            let mut probe = Probe::new();
+            probe.set_label(label);
+            h.record(Duration::from_millis(ms), Instant::now(), &probe);
+        }
+        let of = |labels: Range<usize>| {
+            let kinds = h.kinds(labels);
+            (kinds.operations(), kinds.latency_ms().avg, kinds.min_ms().round())
+        };
+        assert_eq!(of(1..2), (2, 3.0, 2.0));
+        assert_eq!(of(0..3), (4, 4.0, 1.0));
+        assert_eq!(of(3..9), (0, 0.0, 0.0));
+        let mut one = Histograms::new();
+        one.record(Duration::from_millis(2), Instant::now(), &Probe::new());
+        assert_eq!(one.kinds(0..1).operations(), 1);
     }
 
     proptest! {

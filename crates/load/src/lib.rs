@@ -29,7 +29,7 @@ mod zipf;
 pub use acks::OldestAck;
 pub use counters::Totals;
 pub use driver::{Driver, DriverError, Ended, Seat, User};
-pub use histograms::Histograms;
+pub use histograms::{Distribution, Histograms};
 pub use hlog::{HistogramLog, HistogramLogError, serializer};
 pub use probe::Probe;
 pub use schedule::{Arrivals, Process, Ramp, Schedule};

@@ -67,8 +67,14 @@ pub struct Endpoint {
 pub struct Lookups {
     /// How many.
     pub answers: u64,
-    /// Mean service time in milliseconds.
+    /// Mean response time in milliseconds.
     pub mean_ms: f64,
+    /// Its median in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50_ms: Option<f64>,
+    /// Its 95th percentile in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p95_ms: Option<f64>,
 }
 
 /// Where the operations of a trial went, its warm-up included: each is in exactly one class, and
