@@ -142,14 +142,17 @@ impl Budget {
         self.lines.iter().fold(0.0, |sum, l| sum + l.line.ms) / self.whole_ms
     }
 
+    /// Share of the response time that belongs to a cause.
+    pub(crate) fn share(&self, cause: &str) -> f64 {
+        let own = self.lines.iter().filter(|l| l.cause == cause).map(|l| l.line.ms);
+        (own.sum::<f64>() / self.whole_ms).clamp(0.0, 1.0)
+    }
+
     /// The cause that the largest part of the time belongs to; its gain is that of removing it.
     pub(crate) fn largest(&self, reading: &Reading) -> Option<Suspect> {
-        let ms = |cause: &str| -> f64 {
-            self.lines.iter().filter(|l| l.cause == cause).map(|l| l.line.ms).sum()
-        };
-        let largest = self.lines.iter().map(|l| l.cause).max_by(|a, b| ms(a).total_cmp(&ms(b)))?;
-        let share = (ms(largest) / self.whole_ms).clamp(0.0, 1.0);
-        let gain = reading.gain(ms(largest), 0.0)[1];
+        let causes = self.lines.iter().map(|l| (l.cause, self.share(l.cause)));
+        let (largest, share) = causes.max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let gain = reading.gain(share * self.whole_ms, 0.0)[1];
         Some(Suspect { bottleneck: largest.to_owned(), share, gain })
     }
 

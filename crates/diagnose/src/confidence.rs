@@ -1,6 +1,7 @@
 //! How far to trust a verdict. All that is to be calibrated on planted bottlenecks stands here.
 
 use crate::reading::Reading;
+use crate::rival::Rival;
 use crate::rule::Candidate;
 
 /// Relative uncertainty of a gain that comes from the model, not from sampling: balanced job bounds
@@ -24,22 +25,32 @@ const NO_SAMPLES: f64 = 0.1;
 /// The least: below it there is nothing to say.
 const LEAST: f64 = 0.05;
 
-/// From the lead over the runner-up, in standard errors of both gains, and what is missing.
+/// From the lead over the runner-up, in standard errors of both gains, and over another part of the
+/// time that is close; and what is missing.
 pub(crate) fn confidence(
     winner: &Candidate,
     second: Option<&Candidate>,
+    rival: Option<&Rival>,
     reading: &Reading,
     against: usize,
 ) -> f64 {
-    let rival = second.map_or(WORTH_IT, |other| other.gain[1]);
+    let runner_up = second.map_or(WORTH_IT, |other| other.gain[1]);
     let error = error(winner).hypot(second.map_or(MODEL, error));
-    let lead = normal((winner.gain[1].ln() - rival.ln()) / error);
+    let lead = normal((winner.gain[1].ln() - runner_up.ln()) / error);
+    let lead = lead.min(rival.map_or(1.0, lead_in_time));
     let mut confidence = DRAW + (MOST - DRAW) * (2.0 * lead - 1.0).clamp(0.0, 1.0);
     confidence -= DOUBT * against.min(DOUBTS) as f64;
     if winner.signals() < 2 {
         confidence = confidence.min(ONE_SOURCE);
     }
     missing(confidence, reading)
+}
+
+/// How sure it is that the cause which is named takes more of the time than the other part: by the
+/// gains 1 ÷ (1 − s) that removing either would give.
+fn lead_in_time(rival: &Rival) -> f64 {
+    let [own, other] = rival.shares.map(|share| -(1.0 - share).max(0.01).ln());
+    normal((own - other) / MODEL.hypot(MODEL))
 }
 
 /// What is not known lowers it, whatever the verdict.
@@ -83,14 +94,14 @@ mod tests {
     #[test]
     fn a_larger_lead_is_surer_and_sampling_error_less_sure() {
         let reading = Reading::of(&Sample::rung_1().variant(), 2.0).unwrap();
-        let of = |a: &Candidate, b: Option<&Candidate>| confidence(a, b, &reading, 0);
+        let of = |a: &Candidate, b: Option<&Candidate>| confidence(a, b, None, &reading, 0);
         let draw = of(&candidate(3.0, 0.0), Some(&candidate(3.0, 0.0)));
         let lead = of(&candidate(3.0, 0.0), Some(&candidate(2.0, 0.0)));
         let vague = of(&candidate(3.0, 0.2), Some(&candidate(2.0, 0.2)));
         let alone = of(&candidate(3.0, 0.0), None);
         assert!(draw < vague && vague < lead && lead < alone, "{draw} {vague} {lead} {alone}");
         assert!((draw - (DRAW - NO_SAMPLES)).abs() < 1e-9);
-        let doubted = confidence(&candidate(3.0, 0.0), None, &reading, 2);
+        let doubted = confidence(&candidate(3.0, 0.0), None, None, &reading, 2);
         assert!((alone - doubted - 2.0 * DOUBT).abs() < 1e-9);
     }
 
@@ -99,6 +110,6 @@ mod tests {
         let reading = Reading::of(&Sample::rung_1().variant(), 2.0).unwrap();
         let mut single = candidate(9.0, 0.0);
         single.evidence.truncate(1);
-        assert!(confidence(&single, None, &reading, 0) <= ONE_SOURCE);
+        assert!(confidence(&single, None, None, &reading, 0) <= ONE_SOURCE);
     }
 }

@@ -23,6 +23,7 @@ mod predict;
 mod probe;
 mod reading;
 mod reference;
+mod rival;
 mod rule;
 #[cfg(test)]
 mod sample;

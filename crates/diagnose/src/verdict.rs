@@ -5,6 +5,7 @@ use crate::budget::Budget;
 use crate::check::{Check, checks, gates};
 use crate::confidence::{WORTH_IT, confidence, missing};
 use crate::reading::{Reading, sound};
+use crate::rival::Rival;
 use crate::rule::{Candidate, Clue, Finding, RULES, Rule};
 use crate::slow::slow;
 
@@ -33,18 +34,19 @@ pub fn verdict(variant: &Variant, machine: &Machine) -> Option<Verdict> {
         _ => None,
     });
 
+    let budget = Budget::of(&reading);
     let sound = !matches!(gates(&reading), Some(Check::Void(_)));
     let mut verdict = match (void, candidates.as_slice()) {
         // A target that was met was met, whoever else was busy.
         _ if target_met(&reading) && sound => nothing_limits(&reading),
         // And what failed failed.
         (Some(why), [winner, others @ ..]) if sound && winner.rule.bottleneck == "failures" => {
-            let mut verdict = named(winner, others, &reading, &checks);
+            let mut verdict = named(winner, others, &reading, &budget, &checks);
             verdict.against.push(why);
             verdict
         }
         (Some(why), _) => inconclusive(why),
-        (None, [winner, others @ ..]) => named(winner, others, &reading, &checks),
+        (None, [winner, others @ ..]) => named(winner, others, &reading, &budget, &checks),
         (None, []) => nothing_stands_out(&reading),
     };
     verdict.against.extend(checks.into_iter().filter_map(|check| match check {
@@ -54,7 +56,6 @@ pub fn verdict(variant: &Variant, machine: &Machine) -> Option<Verdict> {
     verdict.elimination = elimination(&found, &verdict.bottleneck);
     verdict.arithmetic = Some(arithmetic(&reading));
     verdict.slow = slow(&reading);
-    let budget = Budget::of(&reading);
     verdict.where_time_goes = budget.largest(&reading);
     verdict.closure = Some(budget.closure()).filter(|closure| closure.is_finite());
     verdict.budget = budget.into_lines();
@@ -96,13 +97,21 @@ fn candidates(found: &[Found]) -> Vec<Named<'_>> {
     named
 }
 
-fn named(winner: &Named<'_>, others: &[Named<'_>], reading: &Reading, checks: &[Check]) -> Verdict {
+fn named(
+    winner: &Named<'_>,
+    others: &[Named<'_>],
+    reading: &Reading,
+    budget: &Budget,
+    checks: &[Check],
+) -> Verdict {
     let second = others.first();
+    let rival = Rival::of(winner.rule, reading, budget);
     let mut against = winner.candidate.against.clone();
     let doubts = checks.iter().filter(|check| matches!(check, Check::Doubt(_))).count();
     let sure = confidence(
         winner.candidate,
         second.map(|other| other.candidate),
+        rival.as_ref(),
         reading,
         against.len() + doubts,
     );
@@ -111,6 +120,7 @@ fn named(winner: &Named<'_>, others: &[Named<'_>], reading: &Reading, checks: &[
         against
             .push(format!("{} could limit as well: without it up to {gain} ×", other.rule.cause));
     }
+    against.extend(rival.as_ref().map(Rival::text));
     Verdict {
         bottleneck: winner.rule.bottleneck.to_owned(),
         share: sound(winner.candidate.share).min(1.0),
@@ -118,11 +128,13 @@ fn named(winner: &Named<'_>, others: &[Named<'_>], reading: &Reading, checks: &[
         evidence: texts(&winner.candidate.evidence),
         against,
         gain: Some(winner.candidate.gain),
-        runner_up: second.map(|other| Suspect {
-            bottleneck: other.rule.bottleneck.to_owned(),
-            share: sound(other.candidate.share).min(1.0),
-            gain: other.candidate.gain[1],
-        }),
+        runner_up: second
+            .map(|other| Suspect {
+                bottleneck: other.rule.bottleneck.to_owned(),
+                share: sound(other.candidate.share).min(1.0),
+                gain: other.candidate.gain[1],
+            })
+            .or(rival.map(|rival| rival.suspect(reading))),
         advice: winner.rule.page.advice.iter().map(|text| (*text).to_owned()).collect(),
         next: next(winner, second, reading),
         ..Verdict::default()

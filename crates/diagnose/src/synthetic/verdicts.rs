@@ -107,11 +107,11 @@ fn any(random: &mut Random) -> System {
     System::new(Network { stations, delay }, 2 + random.users())
 }
 
-/// Demands at most half as large as the one that leads.
-fn led(random: &mut Random, leader: usize) -> System {
+/// Demands at most half as large as those that lead.
+fn led(random: &mut Random, leaders: &[usize]) -> System {
     let largest = random.time();
     let stations = (0..STATIONS.len())
-        .map(|at| largest * if at == leader { 1.0 } else { 0.5 * random.share() })
+        .map(|at| largest * if leaders.contains(&at) { 1.0 } else { 0.5 * random.share() })
         .collect();
     let delay = largest * random.share();
     System::new(Network { stations, delay }, 2 + random.users())
@@ -121,10 +121,10 @@ fn led(random: &mut Random, leader: usize) -> System {
 #[test]
 fn the_station_with_the_largest_demand_is_named_where_it_leads() {
     let mut random = Random::new(SEED);
-    let (mut looked_at, mut wrong) = (0, Vec::new());
+    let (mut looked_at, mut sure, mut wrong) = (0, 0, Vec::new());
     while looked_at < SYSTEMS {
         let leader = random.below(STATIONS.len() as u64) as usize;
-        let system = led(&mut random, leader);
+        let system = led(&mut random, &[leader]);
         if system.busy(leader) < 0.9 {
             continue;
         }
@@ -132,9 +132,12 @@ fn the_station_with_the_largest_demand_is_named_where_it_leads() {
         let found = system.verdict();
         if station(&found.bottleneck) != Some(leader) {
             wrong.push((STATIONS[leader].0, found.bottleneck.clone(), system, found));
+        } else if found.confidence >= 0.7 {
+            sure += 1;
         }
     }
     report("another name", &wrong);
+    assert!(sure * 10 >= SYSTEMS * 9, "only {sure} of {SYSTEMS} with confidence");
 }
 
 #[test]
@@ -150,6 +153,39 @@ fn nothing_that_takes_less_than_a_tenth_of_the_time_is_named_with_confidence() {
         }
     }
     report("a small part", &wrong);
+}
+
+/// Whoever holds a lock needs the processor for it: beside one that is full, a lock is no station of
+/// its own, and waiting for it is waiting for the processor.
+fn is_one(a: usize, b: usize) -> bool {
+    let names = [STATIONS[a].0, STATIONS[b].0];
+    names.contains(&"server-cpu") && names.contains(&"lw-lock")
+}
+
+/// Two stations that are needed for equally long: whatever is named of them, the other is named
+/// beside it, or the confidence is that of a draw.
+#[test]
+fn of_two_that_are_equal_neither_is_blamed_alone() {
+    let mut random = Random::new(SEED + 2);
+    let (mut looked_at, mut wrong) = (0, Vec::new());
+    while looked_at < SYSTEMS {
+        let first = random.below(STATIONS.len() as u64) as usize;
+        let other = (first + 1 + random.below(STATIONS.len() as u64 - 1) as usize) % STATIONS.len();
+        if is_one(first, other) {
+            continue;
+        }
+        looked_at += 1;
+        let pair = [first, other];
+        let system = led(&mut random, &pair);
+        let found = system.verdict();
+        let one = station(&found.bottleneck).filter(|at| pair.contains(at));
+        let second = found.runner_up.as_ref().and_then(|s| station(&s.bottleneck));
+        let both = second.is_some_and(|at| pair.contains(&at) && Some(at) != one);
+        if one.is_some() && (found.confidence >= 0.7 || !both && found.confidence >= 0.5) {
+            wrong.push((STATIONS[first].0, found.bottleneck.clone(), system, found));
+        }
+    }
+    report("one of two", &wrong);
 }
 
 /// What was put in, what was found, and in which system.
