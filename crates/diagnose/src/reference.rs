@@ -106,8 +106,9 @@ With all users an operation takes 0.8 to 1.3 times as much CPU: wake-ups are sha
   at least, is the most.
 - **Pool.** As many operations as there are connections are served at a time, which is the least that it gives.
 - **What limits** is what is nearest to being full in the middle of the range: a process (85 % of what it may
-  use), or the machine (93 %); `users` where nothing is used by 70 %. It is held against the verdict, and
-  `server-cpu` and `cpu-throttling` count as one. On a ladder it is the cores, or that there is one operation
+  use), or the machine (93 %); `users` where nothing is used by 70 %. It is held against the verdict, where
+  `server-cpu` and `cpu-throttling` count as one, and a cause that also shows as the CPU that was expected, such as a
+  missing index, counts as that CPU. On a ladder it is the cores, or that there is one operation
   at a time; else nothing is said of it.
 - Ranges are widened by what past misses of the lever teach (split conformal prediction; Romano, Patterson & Candès
   2019), by 1.1 while there are few.

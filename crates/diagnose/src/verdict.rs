@@ -128,6 +128,7 @@ fn named(
         evidence: texts(&winner.candidate.evidence),
         against,
         gain: Some(winner.candidate.gain),
+        shows_as: winner.rule.shows_as.iter().map(|name| (*name).to_owned()).collect(),
         runner_up: second
             .map(|other| Suspect {
                 bottleneck: other.rule.bottleneck.to_owned(),

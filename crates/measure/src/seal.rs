@@ -62,20 +62,40 @@ mod tests {
 
     #[test]
     fn what_limits_is_held_against_what_a_verdict_found() {
-        let expected = |limit: Option<&str>, bottleneck: &str, void: bool| {
+        let shows = |limit: Option<&str>, bottleneck: &str, shows_as: &[&str], void: bool| {
             let limit = limit.map(str::to_owned);
             let verdict = Verdict {
                 bottleneck: bottleneck.to_owned(),
+                shows_as: shows_as.iter().map(|name| (*name).to_owned()).collect(),
                 inconclusive: void.then(|| "noise".to_owned()),
                 ..Verdict::default()
             };
             Prediction { limit, ..Prediction::default() }.limit_came(&verdict)
         };
+        let expected =
+            |limit: Option<&str>, bottleneck: &str, void: bool| shows(limit, bottleneck, &[], void);
         assert_eq!(expected(Some("app-cpu"), "app-cpu", false), Some(true));
         assert_eq!(expected(Some("cpu-throttling"), "server-cpu", false), Some(true));
         assert_eq!(expected(Some("app-cpu"), "server-cpu", false), Some(false));
         assert_eq!(expected(Some("app-cpu"), "inconclusive", true), None);
         assert_eq!(expected(None, "app-cpu", false), None);
+        // What uses the CPU up is named instead of it; what only queues for it is not foreseen by that,
+        // and a limit that holds the server back says that the machine is not full.
+        let index = ["server-cpu", "machine-cpu", "pool-wait"];
+        for (limit, found, shows_as, came) in [
+            ("server-cpu", "missing-index", &index[..], true),
+            ("cpu-throttling", "missing-index", &index[..], true),
+            ("machine-cpu", "missing-index", &index[..], true),
+            ("app-cpu", "missing-index", &index[..], false),
+            ("pool-wait", "missing-index", &index[..], false),
+            ("machine-cpu", "cpu-throttling", &index[..], false),
+            ("server-cpu", "wal-flush", &[], false),
+            ("missing-index", "server-cpu", &["pool-wait"], false),
+        ] {
+            let seen = shows(Some(limit), found, shows_as, false);
+            assert_eq!(seen, Some(came), "{limit} expected, {found} found");
+        }
+        assert_eq!(shows(Some("server-cpu"), "missing-index", &index, true), None);
     }
 
     #[test]

@@ -24,6 +24,10 @@ pub struct Verdict {
     /// Factor by which throughput could rise if the bottleneck were gone, lowest and highest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gain: Option<[f64; 2]>,
+    /// What it shows as: causes that are no others while it stands, such as a CPU that is used up by
+    /// what a missing index makes necessary.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shows_as: Vec<String>,
     /// The cause that comes closest behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runner_up: Option<Suspect>,
@@ -139,12 +143,19 @@ pub struct Prediction {
 impl Prediction {
     /// Whether what was expected to limit is what a verdict found. `None` where nothing was expected,
     /// or the verdict says nothing.
+    ///
+    /// A limit on the server's CPU is its CPU, seen from the other side. And a verdict may name what
+    /// uses a CPU up, a missing index for instance, where it was foreseen that this CPU would be.
     pub fn limit_came(&self, verdict: &Verdict) -> Option<bool> {
         let expected = self.limit.as_deref().filter(|_| verdict.inconclusive.is_none())?;
-        // A limit on the server's CPU is its CPU, seen from the other side.
+        let found = verdict.bottleneck.as_str();
         let kind =
             |name: &str| if name == "cpu-throttling" { "server-cpu" } else { name }.to_owned();
-        Some(kind(expected) == kind(&verdict.bottleneck))
+        let is_cpu = |name: &str| kind(name).ends_with("-cpu");
+        let used_up = is_cpu(expected)
+            && !is_cpu(found)
+            && verdict.shows_as.iter().any(|name| kind(name) == kind(expected));
+        Some(kind(expected) == kind(found) || used_up)
     }
 }
 
