@@ -5,10 +5,12 @@ use quote::quote;
 use syn::spanned::Spanned;
 use syn::{Error, Expr, LitStr, Result};
 
-/// An expression of type `Key`.
+/// An expression of type `Key`. It is written in place: moving a key that has just been written costs
+/// as much as writing it.
 pub(crate) fn key(template: &LitStr) -> Result<TokenStream> {
     let mut literal = String::new();
-    let mut built: Option<TokenStream> = None;
+    let mut first: Option<String> = None;
+    let mut parts = Vec::new();
     let text = template.value();
     let mut rest = text.as_str();
     while let Some(at) = rest.find(['{', '}']) {
@@ -26,29 +28,32 @@ pub(crate) fn key(template: &LitStr) -> Result<TokenStream> {
             ));
         };
         let value = value(inside, template.span())?;
-        let so_far = text_part(built.take(), &std::mem::take(&mut literal));
-        built = Some(quote!((&&::pinchpoint_cache::glue::Part(&#value)).after(#so_far)));
+        let before = std::mem::take(&mut literal);
+        if first.is_none() {
+            first = Some(before);
+        } else {
+            parts.extend(text_part(&before));
+        }
+        parts.push(quote!((&&::pinchpoint_cache::glue::Part(&#value)).write_to(&mut __key);));
         rest = after;
     }
     literal.push_str(rest);
-    if built.is_none() && literal.is_empty() {
+    if first.is_none() && literal.is_empty() {
         return Err(Error::new(template.span(), "a key cannot be empty"));
     }
-    let Some(built) = built else { return Ok(text_part(None, &literal)) };
-    let key = text_part(Some(built), &literal);
+    let Some(first) = first else { return Ok(quote!(::pinchpoint_cache::Key::text(#literal))) };
+    parts.extend(text_part(&literal));
     Ok(quote!({
         #[allow(unused_imports)]
         use ::pinchpoint_cache::glue::{Numbered as _, Shown as _};
-        #key
+        let mut __key = ::pinchpoint_cache::Key::text(#first);
+        #(#parts)*
+        __key
     }))
 }
 
-fn text_part(built: Option<TokenStream>, literal: &str) -> TokenStream {
-    match built {
-        None => quote!(::pinchpoint_cache::Key::text(#literal)),
-        Some(built) if literal.is_empty() => built,
-        Some(built) => quote!(#built.then(#literal)),
-    }
+fn text_part(literal: &str) -> Option<TokenStream> {
+    (!literal.is_empty()).then(|| quote!(::pinchpoint_cache::glue::text(&mut __key, #literal);))
 }
 
 fn value(inside: &str, span: Span) -> Result<Expr> {
@@ -92,7 +97,8 @@ mod tests {
         match key(&LitStr::new(text, Span::call_site())) {
             Ok(tokens) => {
                 let text = tokens.to_string().replace(' ', "").replace("::pinchpoint_cache::", "");
-                text.rsplit(';').next().unwrap_or_default().trim_end_matches('}').to_owned()
+                let text = text.split_once("Shownas_};").map_or(text.as_str(), |(_, text)| text);
+                text.trim_end_matches('}').to_owned()
             }
             Err(error) => format!("error: {error}"),
         }
@@ -100,12 +106,19 @@ mod tests {
 
     #[test]
     fn a_template_becomes_text_and_values() {
-        assert_eq!(expand("user:{id}"), "(&&glue::Part(&id)).after(Key::text(\"user:\"))");
-        assert_eq!(expand("{a.b}:x"), "(&&glue::Part(&a.b)).after(Key::text(\"\")).then(\":x\")");
+        assert_eq!(
+            expand("user:{id}"),
+            "letmut__key=Key::text(\"user:\");(&&glue::Part(&id)).write_to(&mut__key);__key"
+        );
+        assert_eq!(
+            expand("{a.b}:x"),
+            "letmut__key=Key::text(\"\");(&&glue::Part(&a.b)).write_to(&mut__key);\
+             glue::text(&mut__key,\":x\");__key"
+        );
         assert_eq!(expand("a{{b}}"), "Key::text(\"a{b}\")");
         assert_eq!(
             expand("{name.to_lowercase()}"),
-            "(&&glue::Part(&name.to_lowercase())).after(Key::text(\"\"))"
+            "letmut__key=Key::text(\"\");(&&glue::Part(&name.to_lowercase())).write_to(&mut__key);__key"
         );
     }
 

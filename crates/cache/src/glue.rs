@@ -193,30 +193,36 @@ type Cloner<E> = fn(&E) -> E;
 pub struct Part<'a, T: ?Sized>(pub &'a T);
 
 pub trait Shown {
-    fn after(&self, key: Key) -> Key;
+    fn write_to(&self, key: &mut Key);
 }
 impl<T: std::fmt::Display + ?Sized> Shown for Part<'_, T> {
-    fn after(&self, key: Key) -> Key {
-        key.value(self.0)
+    fn write_to(&self, key: &mut Key) {
+        key.push_value(self.0);
     }
 }
 
 pub trait Numbered {
-    fn after(&self, key: Key) -> Key;
+    fn write_to(&self, key: &mut Key);
 }
 macro_rules! numbered {
     ($($t:ty)*, $negative:expr) => { $(
         impl Numbered for &Part<'_, $t> {
             #[inline]
-            fn after(&self, key: Key) -> Key {
+            fn write_to(&self, key: &mut Key) {
                 let negative: fn($t) -> bool = $negative;
-                key.number(negative(*self.0), u64::from(self.0.abs_diff(0)))
+                key.push_number(negative(*self.0), u64::from(self.0.abs_diff(0)));
             }
         }
     )* };
 }
 numbered!(i16 i32 i64, |number| number < 0);
 numbered!(u16 u32 u64, |_| false);
+
+/// Goes on with literal text.
+#[inline]
+pub fn text(key: &mut Key, text: &str) {
+    key.push_text(text);
+}
 
 /// Everything about a cached call but the call.
 #[derive(Debug)]

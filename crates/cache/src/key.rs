@@ -53,13 +53,6 @@ impl Text {
         }
     }
 
-    #[inline]
-    fn push_ascii(&mut self, text: &[u8]) {
-        if !self.push_short(text) {
-            self.push_long(std::str::from_utf8(text).unwrap_or_default());
-        }
-    }
-
     /// Whether there was room.
     #[inline]
     fn push_short(&mut self, text: &[u8]) -> bool {
@@ -67,6 +60,25 @@ impl Text {
         let (from, to) = (usize::from(*length), usize::from(*length) + text.len());
         let Some(room) = bytes.get_mut(from..to) else { return false };
         room.copy_from_slice(text);
+        *length = to as u8; // at most SHORT
+        true
+    }
+
+    /// The same for a number, written where it stands.
+    #[inline]
+    fn push_short_number(&mut self, negative: bool, mut magnitude: u64) -> bool {
+        let Self::Short { length, bytes } = self else { return false };
+        let digits = magnitude.checked_ilog10().map_or(1, |log| log as usize + 1);
+        let from = usize::from(*length);
+        let to = from + usize::from(negative) + digits;
+        let Some(room) = bytes.get_mut(from..to) else { return false };
+        for place in room.iter_mut().rev() {
+            *place = b'0' + (magnitude % 10) as u8;
+            magnitude /= 10;
+        }
+        if negative && let Some(sign) = room.first_mut() {
+            *sign = b'-';
+        }
         *length = to as u8; // at most SHORT
         true
     }
@@ -102,38 +114,34 @@ impl Key {
     #[must_use]
     #[inline]
     pub fn then(mut self, text: &str) -> Self {
-        self.0.push(text);
+        self.push_text(text);
         self
     }
 
     /// Goes on with a value, escaped.
     #[must_use]
     pub fn value(mut self, value: impl Display) -> Self {
-        // Writing to a String fails only when the value's Display does; what was written stands.
-        let _ = write!(Escape(&mut self.0), "{value}");
+        self.push_value(value);
         self
     }
 
-    /// As [`value`](Self::value) of a whole number, which has nothing to escape: keys are mostly ids, and
-    /// formatting one takes longer than looking it up.
-    #[must_use]
     #[inline]
-    pub(crate) fn number(mut self, negative: bool, mut magnitude: u64) -> Self {
-        let mut digits = [0; 20]; // as many as the largest has, and as the least with its sign
-        let mut from = digits.len();
-        while let Some(digit) = from.checked_sub(1).and_then(|at| digits.get_mut(at)) {
-            *digit = b'0' + (magnitude % 10) as u8;
-            (from, magnitude) = (from - 1, magnitude / 10);
-            if magnitude == 0 {
-                break;
-            }
+    pub(crate) fn push_text(&mut self, text: &str) {
+        self.0.push(text);
+    }
+
+    pub(crate) fn push_value(&mut self, value: impl Display) {
+        // Writing to a String fails only when the value's Display does; what was written stands.
+        let _ = write!(Escape(&mut self.0), "{value}");
+    }
+
+    /// A whole number, which has nothing to escape: keys are mostly ids, and formatting one takes longer
+    /// than looking it up.
+    #[inline]
+    pub(crate) fn push_number(&mut self, negative: bool, magnitude: u64) {
+        if !self.0.push_short_number(negative, magnitude) {
+            self.push_value(format_args!("{}{magnitude}", if negative { "-" } else { "" }));
         }
-        if negative && let Some(sign) = from.checked_sub(1).and_then(|at| digits.get_mut(at)) {
-            *sign = b'-';
-            from -= 1;
-        }
-        self.0.push_ascii(digits.get(from..).unwrap_or_default());
-        self
     }
 
     /// The key as written.
@@ -243,14 +251,21 @@ mod tests {
     #[test]
     fn a_number_is_written_as_its_display() {
         fn both(number: i64) -> (String, String) {
-            let quick = Key::text("").number(number < 0, number.unsigned_abs());
+            let mut quick = Key::text("");
+            quick.push_number(number < 0, number.unsigned_abs());
             (quick.as_str().to_owned(), number.to_string())
         }
         for number in [0, 1, 9, 10, -1, 12345, i64::MAX, i64::MIN] {
             let (quick, shown) = both(number);
             assert_eq!(quick, shown);
         }
-        assert_eq!(Key::text("").number(false, u64::MAX).as_str(), u64::MAX.to_string());
+        let mut largest = Key::text("");
+        largest.push_number(false, u64::MAX);
+        assert_eq!(largest.as_str(), u64::MAX.to_string());
+        // Without room for it, it goes on as a long key.
+        let mut long = Key::text(&"x".repeat(SHORT - 1));
+        long.push_number(true, 12);
+        assert!(long.as_str().ends_with("x-12"), "{long}");
     }
 
     #[test]

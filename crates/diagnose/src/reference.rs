@@ -72,7 +72,9 @@ because CPU is used up behind it.
    cause hides.
 5. **Confidence.** The lead of the winner's gain over the runner-up's, in standard errors: those of the
    sampled shares, and 20 % for the model. At most 0.6 with a single source; 0.1 less for each figure
-   against it, for missing CPU figures and for a single trial; at most 0.3 when a check failed.
+   against it, for missing CPU figures and for a single trial; at most 0.3 when a check failed. Where
+   another part of the time is at least half as large (CPU, WAL flush, data, locks), its lead counts too:
+   two that are equal are a draw of 0.45, since removing the queue at one moves it to the other.
 
 Less than a tenth to gain is not worth a name: the verdict is then `balanced`.
 ";

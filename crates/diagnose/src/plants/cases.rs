@@ -153,13 +153,21 @@ fn work() -> Vec<Case> {
     few.counters[0].1 = 10.0;
     let mut plans = Plant { cpu: 0.97, ..Plant::quiet() };
     plans.change = |_, observation, _| {
-        observation.statements = vec![StatementFigures {
+        let planned = StatementFigures {
             query: "SELECT 1".to_owned(),
             calls: 1000.0,
             execute_ms: 100.0,
             plan_ms: Some(300.0),
             ..StatementFigures::default()
-        }];
+        };
+        // Prepared, it is not planned.
+        let prepared = StatementFigures {
+            query: "SELECT 2".to_owned(),
+            calls: 10.0,
+            execute_ms: 1.0,
+            ..StatementFigures::default()
+        };
+        observation.statements = vec![planned, prepared];
     };
     let mut repeated = Plant { cpu: 0.3, ..Plant::quiet() };
     repeated.phases.push((Phase::Execute, 4.0));

@@ -30,8 +30,11 @@ pub(crate) const RULE: Rule = Rule {
 fn examine(reading: &Reading, _machine: &Machine) -> Finding {
     let Some(seen) = reading.seen() else { return Finding::cleared("") };
     let statements = &seen.observation.statements;
-    let planned: Option<Vec<f64>> = statements.iter().map(|s| s.plan_ms.map(sound)).collect();
-    let Some(planned) = planned.filter(|all| !all.is_empty()) else { return Finding::cleared("") };
+    // One that is prepared has no time of planning, beside others that have.
+    let planned: Vec<f64> = statements.iter().filter_map(|s| s.plan_ms.map(sound)).collect();
+    if planned.is_empty() {
+        return Finding::cleared("");
+    }
     let planning: f64 = planned.iter().sum();
     let executing: f64 = statements.iter().map(|s| sound(s.execute_ms)).sum();
     let part = sound(planning / (planning + executing));
