@@ -1,6 +1,6 @@
 //! `--prove`: demands made larger on purpose, and put back.
 
-use pinchpoint_measure::{DEMANDS, Demand};
+use pinchpoint_measure::{DEMANDS, Demand, ProbeFinding};
 use rustix::process::Signal;
 
 use crate::command::{Running, experiment, pinchpoint, result};
@@ -22,7 +22,13 @@ fn every_demand_is_probed_or_says_why_not() {
     let verdict = result.variants[0].verdict.as_ref().expect("a verdict");
     let probed: Vec<_> = verdict.probes.iter().map(|p| p.demand).collect();
     assert_eq!(probed, DEMANDS);
+    let proof = verdict.proof.as_ref().expect("a proof, whatever it says");
+    if proof.finding != ProbeFinding::Refuted {
+        assert_eq!(proof.claim, verdict.bottleneck);
+    }
+    assert!(run.stdout.contains(proof.finding.name()), "{proof:?}: {}", run.stdout);
     for probe in &verdict.probes {
+        assert_eq!(probe.finding.is_some(), probe.figures.is_some(), "{probe:?}");
         match (&probe.figures, &probe.reason) {
             (Some(figures), None) => {
                 assert_eq!(figures.pairs, 6);

@@ -2,7 +2,12 @@
 //! speed-up cannot, and the slope at the point where the system runs is that of both (causal
 //! profiling: Curtsinger & Berger, "Coz", SOSP 2015).
 
-use pinchpoint_measure::{Demand, Probe, ProbeFigures, Verdict, significant};
+#[cfg(test)]
+mod tests;
+
+use pinchpoint_measure::{
+    CASE_DEMANDS as ALL, Demand, Probe, ProbeFigures, ProbeFinding, Proof, Verdict, significant,
+};
 use pinchpoint_stats::{mean, std_dev, student_t_975};
 
 use crate::reading::positive;
@@ -63,24 +68,18 @@ pub fn probe_figures(reading: &ProbeReading<'_>) -> Option<ProbeFigures> {
 }
 
 /// What a probe says of its demand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Says {
-    Limits,
-    Hidden,
-    Between,
-}
-
-fn says(figures: &ProbeFigures) -> Says {
+fn says(figures: &ProbeFigures) -> ProbeFinding {
     match figures.ci95 {
-        [lo, _] if lo >= LIMITS => Says::Limits,
-        [_, hi] if hi <= HIDDEN => Says::Hidden,
-        _ => Says::Between,
+        [lo, _] if lo >= LIMITS => ProbeFinding::Confirmed,
+        [_, hi] if hi <= HIDDEN => ProbeFinding::Refuted,
+        _ => ProbeFinding::Undecided,
     }
 }
 
 /// Verdicts that stand and fall with a demand.
 const fn verdicts_of(demand: Demand) -> &'static [&'static str] {
     match demand {
+        Demand::AppCpu => &["app-cpu"],
         Demand::ServerCpu => &["server-cpu", "cpu-throttling", "machine-cpu"],
         Demand::RoundTrip => &["serial-round-trips", "n-plus-one"],
         Demand::WalFlush => &["wal-flush"],
@@ -91,30 +90,72 @@ const fn verdicts_of(demand: Demand) -> &'static [&'static str] {
 /// Verdicts that name no cause, so that a probe may.
 const UNDECIDED: [&str; 2] = ["balanced", "server-wait"];
 
+/// In which order demands are probed: first what the verdict names, then its runner-up, then the
+/// others of `all` as they stand there.
+pub fn probe_order(verdict: Option<&Verdict>, all: &[Demand]) -> Vec<Demand> {
+    let of = |name: &str| all.iter().copied().find(|d| verdicts_of(*d).contains(&name));
+    let named = verdict.and_then(|v| of(&v.bottleneck));
+    let second = verdict.and_then(|v| v.runner_up.as_ref()).and_then(|r| of(&r.bottleneck));
+    let mut order: Vec<Demand> = Vec::with_capacity(all.len());
+    for demand in named.into_iter().chain(second).chain(all.iter().copied()) {
+        if !order.contains(&demand) {
+            order.push(demand);
+        }
+    }
+    order
+}
+
+/// Whether nothing is left to find out: the verdict's own demand is confirmed, and that of its
+/// runner-up has had its turn.
+pub fn probes_suffice(verdict: Option<&Verdict>, probes: &[Probe]) -> bool {
+    let Some(verdict) = verdict else { return false };
+    let of = |name: &str, p: &Probe| verdicts_of(p.demand).contains(&name);
+    let confirmed = probes.iter().any(|p| {
+        of(&verdict.bottleneck, p)
+            && finding(&verdict.bottleneck, p) == Some(ProbeFinding::Confirmed)
+    });
+    let second = verdict.runner_up.as_ref().map(|r| r.bottleneck.as_str());
+    let can_be_tried = |name: &str| ALL.iter().any(|d| verdicts_of(*d).contains(&name));
+    let had_its_turn = |name: &str| !can_be_tried(name) || probes.iter().any(|p| of(name, p));
+    confirmed && second.is_none_or(had_its_turn)
+}
+
+/// What a probe says to a verdict of this name: whether the probe's demand limits. `None` without
+/// figures.
+pub fn finding(bottleneck: &str, probe: &Probe) -> Option<ProbeFinding> {
+    let figures = probe.figures.as_ref()?;
+    let own = verdicts_of(probe.demand).contains(&bottleneck);
+    Some(if own { answer_to(probe.demand, figures) } else { says(figures) })
+}
+
 /// Holds a verdict, made from what was seen, against probes, which are stronger: they have moved the
 /// cause and seen the effect.
-pub fn weigh_probes(verdict: &mut Verdict, probes: Vec<Probe>) {
+pub fn weigh_probes(verdict: &mut Verdict, mut probes: Vec<Probe>) {
+    for probe in &mut probes {
+        probe.finding = finding(&verdict.bottleneck, probe);
+    }
+    let claim = verdict.bottleneck.clone();
     let own = probes.iter().find(|p| verdicts_of(p.demand).contains(&verdict.bottleneck.as_str()));
     let strongest = probes
         .iter()
         .filter_map(|p| Some((p, p.figures?)))
-        .filter(|(_, figures)| says(figures) == Says::Limits)
+        .filter(|(_, figures)| says(figures) == ProbeFinding::Confirmed)
         .max_by(|(_, a), (_, b)| a.criticality.total_cmp(&b.criticality));
     let answer = own.and_then(|p| Some((p, answer_to(p.demand, &p.figures?))));
     match (answer, strongest) {
-        (Some((probe, Says::Limits)), _) => {
+        (Some((probe, ProbeFinding::Confirmed)), _) => {
             verdict.confidence = verdict.confidence.max(0.9);
             verdict.evidence.push(sentence(probe));
         }
-        (Some((probe, Says::Hidden)), Some((other, _))) => {
+        (Some((probe, ProbeFinding::Refuted)), Some((other, _))) => {
             verdict.against.push(sentence(probe));
             replace(verdict, other);
         }
-        (Some((probe, Says::Hidden)), None) => {
+        (Some((probe, ProbeFinding::Refuted)), None) => {
             verdict.confidence = verdict.confidence.min(0.2);
             verdict.against.push(sentence(probe));
         }
-        (Some((probe, Says::Between)), _) => {
+        (Some((probe, ProbeFinding::Undecided)), _) => {
             let shown = probe.figures.is_some_and(|f| f.criticality >= LIMITS);
             if shown {
                 verdict.evidence.push(sentence(probe));
@@ -131,20 +172,42 @@ pub fn weigh_probes(verdict: &mut Verdict, probes: Vec<Probe>) {
         (None, None) => (),
     }
     verdict.confidence = verdict.confidence.clamp(0.05, 0.95);
+    verdict.proof = Some(proof(claim, verdict, &probes));
     verdict.probes = probes;
+}
+
+/// What became of the claim, now that the verdict has been held against the probes.
+fn proof(claim: String, verdict: &Verdict, probes: &[Probe]) -> Proof {
+    if UNDECIDED.contains(&claim.as_str()) && verdict.bottleneck != claim {
+        // Nothing was claimed; the probe has named a cause by itself.
+        let claim = verdict.bottleneck.clone();
+        return Proof { claim, finding: ProbeFinding::Confirmed, reason: None };
+    }
+    let own = probes.iter().find(|p| verdicts_of(p.demand).contains(&claim.as_str()));
+    let reason = match own {
+        Some(Probe { finding: Some(finding), .. }) => {
+            return Proof { claim, finding: *finding, reason: None };
+        }
+        Some(Probe { demand, reason, .. }) => {
+            let why = reason.as_deref().unwrap_or("no figures");
+            format!("{} could not be made larger: {why}", demand.title())
+        }
+        None => "it is no demand that can be made larger on purpose".to_owned(),
+    };
+    Proof { claim, finding: ProbeFinding::Undecided, reason: Some(reason) }
 }
 
 /// What a probe says to a verdict of its own demand. Round trips limit one at a time: their own
 /// length may be small, what counts is that each adds to the cycle in full.
-fn answer_to(demand: Demand, figures: &ProbeFigures) -> Says {
+fn answer_to(demand: Demand, figures: &ProbeFigures) -> ProbeFinding {
     if demand != Demand::RoundTrip {
         return says(figures);
     }
     let to_slope = figures.cycle_ms / figures.demand_ms;
     match figures.ci95 {
-        [lo, _] if lo * to_slope >= ONE_BY_ONE => Says::Limits,
-        [_, hi] if hi * to_slope <= HIDDEN => Says::Hidden,
-        _ => Says::Between,
+        [lo, _] if lo * to_slope >= ONE_BY_ONE => ProbeFinding::Confirmed,
+        [_, hi] if hi * to_slope <= HIDDEN => ProbeFinding::Refuted,
+        _ => ProbeFinding::Undecided,
     }
 }
 
@@ -178,137 +241,4 @@ fn sentence(probe: &Probe) -> String {
         significant(figures.slowed_cycle_ms - figures.cycle_ms, 2),
         figures.criticality,
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Pairs of a system whose cycle grows by `slope` for each millisecond added, with a little
-    /// noise that favours neither side.
-    fn pairs(users: f64, cycle: f64, slope: f64, added: f64) -> Vec<[f64; 2]> {
-        let rate = |cycle: f64| 1000.0 * users / cycle;
-        [0.99, 1.01, 1.0, 1.01, 0.99, 1.0]
-            .map(|noise| [rate(cycle) * noise, rate(cycle + slope * added)])
-            .to_vec()
-    }
-
-    fn probe(demand: Demand, slope: f64, demand_ms: f64) -> Probe {
-        let pairs = pairs(16.0, 10.0, slope, 1.0);
-        let reading = ProbeReading { users: 16.0, pairs: &pairs, demand_ms, added_ms: 1.0 };
-        Probe { demand, means: String::new(), figures: probe_figures(&reading), reason: None }
-    }
-
-    fn verdict(bottleneck: &str) -> Verdict {
-        Verdict {
-            bottleneck: bottleneck.to_owned(),
-            share: 0.6,
-            confidence: 0.6,
-            evidence: vec!["seen".to_owned()],
-            ..Verdict::default()
-        }
-    }
-
-    fn weighed(bottleneck: &str, probes: Vec<Probe>) -> Verdict {
-        let mut verdict = verdict(bottleneck);
-        weigh_probes(&mut verdict, probes);
-        verdict
-    }
-
-    #[test]
-    fn the_slope_and_what_it_means_are_read_back() {
-        let figures = probe(Demand::WalFlush, 2.0, 4.0).figures.unwrap();
-        assert!((figures.cycle_ms - 10.0).abs() < 0.1, "{figures:?}");
-        assert!((figures.slope - 2.0).abs() < 0.05, "{figures:?}");
-        assert!((figures.criticality - 0.8).abs() < 0.02, "{figures:?}");
-        assert!(figures.ci95[0] < figures.criticality && figures.criticality < figures.ci95[1]);
-        assert!(probe(Demand::WalFlush, 0.0, 4.0).figures.unwrap().ci95[1] < HIDDEN);
-    }
-
-    #[test]
-    fn a_probe_that_finds_the_verdicts_cause_confirms_it() {
-        let found = weighed("wal-flush", vec![probe(Demand::WalFlush, 2.0, 4.5)]);
-        assert_eq!((found.bottleneck.as_str(), found.confidence), ("wal-flush", 0.9));
-        assert!(found.evidence[1].contains("flush of the WAL"), "{found:?}");
-        assert_eq!(found.probes.len(), 1);
-    }
-
-    #[test]
-    fn a_probe_that_clears_the_verdicts_cause_wins() {
-        let cleared = probe(Demand::WalFlush, 0.0, 4.0);
-        let found = weighed("wal-flush", vec![cleared.clone()]);
-        assert!(found.confidence <= 0.2 && found.against.len() == 1, "{found:?}");
-        let found = weighed("wal-flush", vec![cleared, probe(Demand::ServerCpu, 1.0, 9.0)]);
-        assert_eq!(found.bottleneck, "server-cpu");
-        assert!((found.share - 0.9).abs() < 0.05 && found.confidence >= 0.7, "{found:?}");
-        assert!(found.against.iter().any(|a| a.contains("pointed to wal-flush")), "{found:?}");
-    }
-
-    #[test]
-    fn a_probe_beneath_another_cause_is_no_contradiction() {
-        let found = weighed("row-lock", vec![probe(Demand::WalFlush, 2.0, 4.5)]);
-        assert_eq!(found.bottleneck, "row-lock");
-        assert_eq!(found.evidence.len(), 2);
-        let found = weighed("balanced", vec![probe(Demand::WalFlush, 2.0, 4.5)]);
-        assert_eq!(found.bottleneck, "wal-flush", "where nothing was named, the probe names");
-    }
-
-    #[test]
-    fn round_trips_one_by_one_count_by_their_slope() {
-        // A short way, but each operation waits for it in full.
-        let found = weighed("serial-round-trips", vec![probe(Demand::RoundTrip, 1.0, 0.05)]);
-        assert!(found.confidence >= 0.9, "{found:?}");
-        let found = weighed("serial-round-trips", vec![probe(Demand::RoundTrip, 0.05, 0.05)]);
-        assert!(found.confidence <= 0.2, "{found:?}");
-    }
-
-    #[test]
-    fn a_probe_that_could_not_be_made_changes_nothing() {
-        let none = Probe {
-            demand: Demand::WalFlush,
-            means: String::new(),
-            figures: None,
-            reason: Some("the server is not ours".to_owned()),
-        };
-        let found = weighed("wal-flush", vec![none.clone()]);
-        assert_eq!(found, Verdict { probes: vec![none], ..verdict("wal-flush") });
-    }
-
-    #[test]
-    fn slices_without_an_answer_give_none() {
-        let good = pairs(16.0, 10.0, 1.0, 1.0);
-        let read = |users, pairs: &[[f64; 2]], demand_ms, added_ms| {
-            probe_figures(&ProbeReading { users, pairs, demand_ms, added_ms })
-        };
-        assert!(read(16.0, &good, 1.0, 1.0).is_some());
-        assert!(read(16.0, &good[..2], 1.0, 1.0).is_none());
-        assert!(read(16.0, &good, 0.0, 1.0).is_none() && read(16.0, &good, 1.0, 0.0).is_none());
-        let mut stalled = good;
-        stalled[3][1] = 0.0;
-        assert!(read(16.0, &stalled, 1.0, 1.0).is_none());
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_the_slices_figures_are_sane(
-            pairs in proptest::collection::vec(any::<[f64; 2]>(), 0..8),
-            users: f64, demand_ms: f64, added_ms: f64,
-        ) {
-            if let Some(f) = probe_figures(&ProbeReading { users, pairs: &pairs, demand_ms, added_ms }) {
-                prop_assert!(!f.ci95[0].is_nan() && f.ci95[0] <= f.ci95[1]);
-            }
-        }
-
-        /// The unit of time does not matter.
-        #[test]
-        fn criticality_has_no_unit(slope in 0.0..2.0_f64, demand in 0.1..9.0_f64, scale in 0.1..10.0_f64) {
-            let one = pairs(8.0, 10.0, slope, 1.0);
-            let other = pairs(8.0, 10.0 * scale, slope, scale);
-            let a = probe_figures(&ProbeReading { users: 8.0, pairs: &one, demand_ms: demand, added_ms: 1.0 }).unwrap();
-            let b = probe_figures(&ProbeReading { users: 8.0, pairs: &other, demand_ms: demand * scale, added_ms: scale }).unwrap();
-            prop_assert!((a.criticality - b.criticality).abs() < 1e-9);
-        }
-    }
 }

@@ -69,6 +69,7 @@ impl Proving<'_> {
         }
         let ours = self.server.is_managed();
         match demand {
+            Demand::AppCpu => Some("no application is under test".to_owned()),
             Demand::ServerCpu | Demand::WalFlush if !ours => {
                 Some("the server is not ours, and is not slowed down".to_owned())
             }
@@ -77,10 +78,16 @@ impl Proving<'_> {
                 Some("sslmode=verify-full lets nobody stand in the way".to_owned())
             }
             Demand::Hold => match self.rung.connection {
-                Connection::PerOperation => Some("there is no pool".to_owned()),
-                Connection::Pool { max, .. } if max >= self.rung.concurrency => {
-                    Some("the pool has a connection for every user".to_owned())
-                }
+                Connection::PerOperation => Some(
+                    "there is no pool, and an operation is one statement: nobody waits for what \
+                     it holds"
+                        .to_owned(),
+                ),
+                Connection::Pool { max, .. } if max >= self.rung.concurrency => Some(
+                    "the pool has a connection for every user, and an operation is one statement: \
+                     nobody waits for what it holds"
+                        .to_owned(),
+                ),
                 Connection::Pool { .. } => None,
             },
             _ => None,
@@ -164,7 +171,7 @@ impl Proving<'_> {
         let reading = ProbeReading { users: pilot.users, pairs: &pairs, demand_ms, added_ms };
         let figures = probe_figures(&reading);
         let reason = figures.is_none().then(|| "a slice passed without an operation".to_owned());
-        Ok(Probe { demand, means: knob.means(), figures, reason })
+        Ok(Probe { demand, means: knob.means(), figures, reason, finding: None })
     }
 }
 
@@ -192,7 +199,7 @@ async fn turn_by_turn(
 }
 
 fn not_made(demand: Demand, reason: String) -> Probe {
-    Probe { demand, means: String::new(), figures: None, reason: Some(reason) }
+    Probe { demand, means: String::new(), figures: None, reason: Some(reason), finding: None }
 }
 
 fn proxy_to(dsn: &Dsn) -> Result<Proxy, LabError> {

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Demand {
+    /// CPU of the application that asks the server.
+    AppCpu,
     /// CPU of the server.
     ServerCpu,
     /// The way to the server and back.
@@ -15,14 +17,19 @@ pub enum Demand {
     Hold,
 }
 
-/// Every demand, in the order in which it is probed.
+/// Every demand of a load of statements, in the order in which it is probed.
 pub const DEMANDS: [Demand; 4] =
     [Demand::ServerCpu, Demand::RoundTrip, Demand::WalFlush, Demand::Hold];
+
+/// Every demand of a load of requests to an application that asks a server.
+pub const CASE_DEMANDS: [Demand; 5] =
+    [Demand::AppCpu, Demand::ServerCpu, Demand::RoundTrip, Demand::WalFlush, Demand::Hold];
 
 impl Demand {
     /// The name in `result.json`.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::AppCpu => "app-cpu",
             Self::ServerCpu => "server-cpu",
             Self::RoundTrip => "round-trip",
             Self::WalFlush => "wal-flush",
@@ -33,6 +40,7 @@ impl Demand {
     /// What people call it.
     pub const fn title(self) -> &'static str {
         match self {
+            Self::AppCpu => "CPU of the application",
             Self::ServerCpu => "CPU of the server",
             Self::RoundTrip => "round trips",
             Self::WalFlush => "flush of the WAL",
@@ -52,6 +60,44 @@ pub struct Probe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub figures: Option<ProbeFigures>,
     /// Why it could not be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether this demand is what limits, as far as the figures decide it; absent without figures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<ProbeFinding>,
+}
+
+/// What making a demand larger says to the claim that it limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeFinding {
+    /// It limits: throughput followed.
+    Confirmed,
+    /// It does not: throughput hardly noticed.
+    Refuted,
+    /// The interval allows both, or it could not be tried.
+    Undecided,
+}
+
+impl ProbeFinding {
+    /// The word for people, which is that of `result.json`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Refuted => "refuted",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
+/// What probes say to a verdict that was made from what was seen alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The verdict's name before the probes.
+    pub claim: String,
+    /// What came of it.
+    pub finding: ProbeFinding,
+    /// Why nothing was decided, where that is not the figures' doing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -86,9 +132,13 @@ mod tests {
     #[test]
     fn names_are_unique_and_those_of_the_result() {
         let mut names = std::collections::BTreeSet::new();
-        for demand in DEMANDS {
+        for demand in CASE_DEMANDS {
             assert!(names.insert(demand.name()));
             assert_eq!(serde_json::to_value(demand).unwrap(), demand.name());
+        }
+        assert!(DEMANDS.iter().all(|demand| CASE_DEMANDS.contains(demand)));
+        for finding in [ProbeFinding::Confirmed, ProbeFinding::Refuted, ProbeFinding::Undecided] {
+            assert_eq!(serde_json::to_value(finding).unwrap(), finding.name());
         }
     }
 }

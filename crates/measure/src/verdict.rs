@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::Probe;
+use crate::{Probe, Proof};
 
 /// What limited a variant, with the evidence for and against.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,9 @@ pub struct Verdict {
     /// Demands that were made larger on purpose, and what throughput did.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<Probe>,
+    /// What these say to the verdict that was made from what was seen alone; absent without probes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
 }
 
 /// A cause, and how much it matters.

@@ -4,7 +4,7 @@
 use pinchpoint_measure::{BudgetSource, RunResult, Variant, Verdict, significant};
 
 use crate::predictions;
-use crate::probes::probe_line;
+use crate::probes::{probe_lines, proof_words};
 use crate::table::{Flow, Paint, Style};
 use crate::text::{clean, fixed, pad, pad_left, percent, shorten, width};
 
@@ -26,6 +26,7 @@ pub fn verdict_line(verdict: &Verdict) -> String {
             format!("limited by {} ({share}, confidence {confidence})", clean(name))
         }
     };
+    text.push_str(&proof_words(verdict));
     if let Some(largest) = &verdict.where_time_goes
         && largest.bottleneck != verdict.bottleneck
         && !matches!(verdict.bottleneck.as_str(), "none" | "users")
@@ -90,7 +91,7 @@ impl Page {
         self.budget(variant, verdict);
         self.section("speaks for it", &verdict.evidence);
         self.section("speaks against it", &verdict.against);
-        self.section("probes", &verdict.probes.iter().map(probe_line).collect::<Vec<_>>());
+        self.section("probes", &probe_lines(verdict));
         let looked: Vec<String> = verdict
             .elimination
             .iter()

@@ -5,7 +5,7 @@ use pinchpoint_measure::{RunResult, RunStatus, VariantStatus};
 
 use crate::climb::{Rung, rungs};
 use crate::conclusions::{conclusions, expected, limited_by, schedule};
-use crate::probes::probe_line;
+use crate::probes::probe_lines;
 use crate::text::{clean, pad, shorten, width};
 use columns::Columns;
 pub(crate) use flow::{Flow, Paint};
@@ -131,8 +131,8 @@ impl Sheet {
             (shorten(&text, LONGEST), paint)
         });
         self.line(&limit.into_iter().chain(expectation).collect::<Vec<_>>());
-        for probe in rung.variant.verdict.iter().flat_map(|v| &v.probes) {
-            self.line(&[(shorten(&probe_line(probe), LONGEST), Paint::Dim)]);
+        for line in rung.variant.verdict.iter().flat_map(probe_lines) {
+            self.line(&[(shorten(&line, LONGEST), Paint::Dim)]);
         }
     }
 

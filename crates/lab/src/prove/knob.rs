@@ -61,6 +61,7 @@ impl Knob {
         }
         let added = pilot.added_ms();
         match (demand, proxy) {
+            (Demand::AppCpu, _) => Err("no application is under test".to_owned()),
             (Demand::ServerCpu, _) => {
                 let before = pilot.cpus.ok_or("no control group limits CPU here")?;
                 Ok(Self::Quota { before, capacity: capacity(before, &pilot.slice)? })

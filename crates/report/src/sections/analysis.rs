@@ -3,7 +3,7 @@ use pinchpoint_measure::{RunResult, Verdict, significant};
 use crate::document::Document;
 use crate::explain::{source, verdict_line};
 use crate::predictions;
-use crate::probes::probe_line;
+use crate::probes::probe_lines;
 use crate::text::{clean, percent};
 
 /// What limited each rung, a line each, and what was expected of it.
@@ -74,7 +74,7 @@ fn one(document: &mut Document, name: &str, verdict: &Verdict, whole_ms: Option<
     items.extend(verdict.evidence.iter().map(|e| format!("for it: {e}")));
     items.extend(verdict.against.iter().map(|a| format!("against it: {a}")));
     // Those that were weighed stand above; here is what each gave, and which were not made.
-    items.extend(verdict.probes.iter().map(probe_line));
+    items.extend(probe_lines(verdict));
     items.extend(verdict.slow.iter().map(|s| format!("slow ones: {s}")));
     items.extend(verdict.advice.iter().map(|a| format!("what to do: {a}")));
     document.list(items);
