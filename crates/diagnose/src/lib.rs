@@ -43,10 +43,7 @@ pub use predict::{
     MODEL, Outlook, ProcessDemand, Sounding, SoundingPlan, StackSounding, StackStep, Unpredicted,
     cache_hits, predict, predict_step, predict_users, soundings,
 };
-pub use probe::{
-    ProbeReading, finding as probe_finding, probe_figures, probe_order, probes_suffice,
-    weigh_probes,
-};
+pub use probe::{ProbeReading, probe_figures, weigh_probes};
 pub use reference::verdicts_reference;
 pub use track::{Experience, records, track};
 pub use verdict::verdict;

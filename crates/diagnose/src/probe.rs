@@ -5,9 +5,7 @@
 #[cfg(test)]
 mod tests;
 
-use pinchpoint_measure::{
-    CASE_DEMANDS as ALL, Demand, Probe, ProbeFigures, ProbeFinding, Proof, Verdict, significant,
-};
+use pinchpoint_measure::{Demand, Probe, ProbeFigures, ProbeFinding, Proof, Verdict, significant};
 use pinchpoint_stats::{mean, std_dev, student_t_975};
 
 use crate::reading::positive;
@@ -79,7 +77,6 @@ fn says(figures: &ProbeFigures) -> ProbeFinding {
 /// Verdicts that stand and fall with a demand.
 const fn verdicts_of(demand: Demand) -> &'static [&'static str] {
     match demand {
-        Demand::AppCpu => &["app-cpu"],
         Demand::ServerCpu => &["server-cpu", "cpu-throttling", "machine-cpu"],
         Demand::RoundTrip => &["serial-round-trips", "n-plus-one"],
         Demand::WalFlush => &["wal-flush"],
@@ -90,39 +87,9 @@ const fn verdicts_of(demand: Demand) -> &'static [&'static str] {
 /// Verdicts that name no cause, so that a probe may.
 const UNDECIDED: [&str; 2] = ["balanced", "server-wait"];
 
-/// In which order demands are probed: first what the verdict names, then its runner-up, then the
-/// others of `all` as they stand there.
-pub fn probe_order(verdict: Option<&Verdict>, all: &[Demand]) -> Vec<Demand> {
-    let of = |name: &str| all.iter().copied().find(|d| verdicts_of(*d).contains(&name));
-    let named = verdict.and_then(|v| of(&v.bottleneck));
-    let second = verdict.and_then(|v| v.runner_up.as_ref()).and_then(|r| of(&r.bottleneck));
-    let mut order: Vec<Demand> = Vec::with_capacity(all.len());
-    for demand in named.into_iter().chain(second).chain(all.iter().copied()) {
-        if !order.contains(&demand) {
-            order.push(demand);
-        }
-    }
-    order
-}
-
-/// Whether nothing is left to find out: the verdict's own demand is confirmed, and that of its
-/// runner-up has had its turn.
-pub fn probes_suffice(verdict: Option<&Verdict>, probes: &[Probe]) -> bool {
-    let Some(verdict) = verdict else { return false };
-    let of = |name: &str, p: &Probe| verdicts_of(p.demand).contains(&name);
-    let confirmed = probes.iter().any(|p| {
-        of(&verdict.bottleneck, p)
-            && finding(&verdict.bottleneck, p) == Some(ProbeFinding::Confirmed)
-    });
-    let second = verdict.runner_up.as_ref().map(|r| r.bottleneck.as_str());
-    let can_be_tried = |name: &str| ALL.iter().any(|d| verdicts_of(*d).contains(&name));
-    let had_its_turn = |name: &str| !can_be_tried(name) || probes.iter().any(|p| of(name, p));
-    confirmed && second.is_none_or(had_its_turn)
-}
-
 /// What a probe says to a verdict of this name: whether the probe's demand limits. `None` without
 /// figures.
-pub fn finding(bottleneck: &str, probe: &Probe) -> Option<ProbeFinding> {
+fn finding(bottleneck: &str, probe: &Probe) -> Option<ProbeFinding> {
     let figures = probe.figures.as_ref()?;
     let own = verdicts_of(probe.demand).contains(&bottleneck);
     Some(if own { answer_to(probe.demand, figures) } else { says(figures) })

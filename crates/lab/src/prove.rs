@@ -69,7 +69,6 @@ impl Proving<'_> {
         }
         let ours = self.server.is_managed();
         match demand {
-            Demand::AppCpu => Some("no application is under test".to_owned()),
             Demand::ServerCpu | Demand::WalFlush if !ours => {
                 Some("the server is not ours, and is not slowed down".to_owned())
             }

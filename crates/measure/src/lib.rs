@@ -40,7 +40,7 @@ pub use observation::{
 pub use outcome::{Cause, Outcome};
 pub use phase::{PHASES, Phase};
 pub use pool::{PoolAdvice, PoolCurve};
-pub use probe::{CASE_DEMANDS, DEMANDS, Demand, Probe, ProbeFigures, ProbeFinding, Proof};
+pub use probe::{DEMANDS, Demand, Probe, ProbeFigures, ProbeFinding, Proof};
 pub use quantity::{Quantity, group_thousands, human_duration, significant};
 pub use result::{
     Dataset, Environment, Knee, Limit, PlanFacts, ReadError, RunResult, RunStatus, SCHEMA_VERSION,

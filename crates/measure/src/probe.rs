@@ -5,8 +5,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Demand {
-    /// CPU of the application that asks the server.
-    AppCpu,
     /// CPU of the server.
     ServerCpu,
     /// The way to the server and back.
@@ -17,19 +15,14 @@ pub enum Demand {
     Hold,
 }
 
-/// Every demand of a load of statements, in the order in which it is probed.
+/// Every demand, in the order in which it is probed.
 pub const DEMANDS: [Demand; 4] =
     [Demand::ServerCpu, Demand::RoundTrip, Demand::WalFlush, Demand::Hold];
-
-/// Every demand of a load of requests to an application that asks a server.
-pub const CASE_DEMANDS: [Demand; 5] =
-    [Demand::AppCpu, Demand::ServerCpu, Demand::RoundTrip, Demand::WalFlush, Demand::Hold];
 
 impl Demand {
     /// The name in `result.json`.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::AppCpu => "app-cpu",
             Self::ServerCpu => "server-cpu",
             Self::RoundTrip => "round-trip",
             Self::WalFlush => "wal-flush",
@@ -40,7 +33,6 @@ impl Demand {
     /// What people call it.
     pub const fn title(self) -> &'static str {
         match self {
-            Self::AppCpu => "CPU of the application",
             Self::ServerCpu => "CPU of the server",
             Self::RoundTrip => "round trips",
             Self::WalFlush => "flush of the WAL",
@@ -132,11 +124,10 @@ mod tests {
     #[test]
     fn names_are_unique_and_those_of_the_result() {
         let mut names = std::collections::BTreeSet::new();
-        for demand in CASE_DEMANDS {
+        for demand in DEMANDS {
             assert!(names.insert(demand.name()));
             assert_eq!(serde_json::to_value(demand).unwrap(), demand.name());
         }
-        assert!(DEMANDS.iter().all(|demand| CASE_DEMANDS.contains(demand)));
         for finding in [ProbeFinding::Confirmed, ProbeFinding::Refuted, ProbeFinding::Undecided] {
             assert_eq!(serde_json::to_value(finding).unwrap(), finding.name());
         }

@@ -85,6 +85,7 @@ mod tests {
         let not = Probe { figures: None, reason, ..made };
         assert_snapshot!(probe_line(&not), @"probe of flush of the WAL: not made, the server is not ours");
     }
+
     #[test]
     fn what_became_of_the_claim_stands_behind_the_verdict() {
         let words = |claim: &str, finding, reason: Option<&str>| {

@@ -127,27 +127,6 @@ fn the_claim_and_what_became_of_it_are_told_in_one_word() {
 }
 
 #[test]
-fn what_the_verdict_names_is_probed_first_and_its_runner_up_next() {
-    let mut named = verdict("wal-flush");
-    assert_eq!(probe_order(None, &ALL), ALL);
-    assert_eq!(probe_order(Some(&named), &ALL)[0], Demand::WalFlush);
-    named.runner_up = Some(Suspect { bottleneck: "pool-wait".to_owned(), share: 0.2, gain: 1.1 });
-    let order = probe_order(Some(&named), &ALL);
-    assert_eq!(order[..2], [Demand::WalFlush, Demand::Hold]);
-    assert_eq!(order.len(), ALL.len());
-    let confirmed = probe(Demand::WalFlush, 2.0, 4.5);
-    assert!(!probes_suffice(Some(&named), std::slice::from_ref(&confirmed)));
-    let both = [confirmed.clone(), probe(Demand::Hold, 0.0, 4.5)];
-    assert!(probes_suffice(Some(&named), &both));
-    assert!(!probes_suffice(None, &both));
-    let cleared = [probe(Demand::WalFlush, 0.0, 4.5), probe(Demand::Hold, 0.0, 4.5)];
-    assert!(!probes_suffice(Some(&named), &cleared));
-    // What cannot be tried is not waited for.
-    named.runner_up = Some(Suspect { bottleneck: "bloat".to_owned(), share: 0.2, gain: 1.1 });
-    assert!(probes_suffice(Some(&named), &[confirmed]));
-}
-
-#[test]
 fn slices_without_an_answer_give_none() {
     let good = pairs(16.0, 10.0, 1.0, 1.0);
     let read = |users, pairs: &[[f64; 2]], demand_ms, added_ms| {

@@ -61,7 +61,6 @@ impl Knob {
         }
         let added = pilot.added_ms();
         match (demand, proxy) {
-            (Demand::AppCpu, _) => Err("no application is under test".to_owned()),
             (Demand::ServerCpu, _) => {
                 let before = pilot.cpus.ok_or("no control group limits CPU here")?;
                 Ok(Self::Quota { before, capacity: capacity(before, &pilot.slice)? })
