@@ -1,7 +1,5 @@
 use proptest::prelude::*;
 
-use pinchpoint_measure::Suspect;
-
 use super::*;
 
 /// Pairs of a system whose cycle grows by `slope` for each millisecond added, with a little
@@ -115,9 +113,9 @@ fn the_claim_and_what_became_of_it_are_told_in_one_word() {
     let (yes, no) = (ProbeFinding::Confirmed, ProbeFinding::Refuted);
     assert_eq!(proof_of("wal-flush", vec![flush(2.0)]), claim("wal-flush", yes, false));
     assert_eq!(proof_of("wal-flush", vec![flush(0.0)]), claim("wal-flush", no, false));
-    let both = vec![flush(0.0), probe(Demand::AppCpu, 1.0, 9.0)];
+    let both = vec![flush(0.0), probe(Demand::ServerCpu, 1.0, 9.0)];
     let found = weighed("wal-flush", both);
-    assert_eq!(found.bottleneck, "app-cpu");
+    assert_eq!(found.bottleneck, "server-cpu");
     assert_eq!(found.proof.unwrap().finding, no);
     assert_eq!(found.probes.iter().map(|p| p.finding).collect::<Vec<_>>(), [Some(no), Some(yes)]);
     assert_eq!(proof_of("balanced", vec![flush(2.0)]), claim("wal-flush", yes, false));
