@@ -153,20 +153,16 @@ fn work() -> Vec<Case> {
     few.counters[0].1 = 10.0;
     let mut plans = Plant { cpu: 0.97, ..Plant::quiet() };
     plans.change = |_, observation, _| {
-        let planned = StatementFigures {
-            query: "SELECT 1".to_owned(),
-            calls: 1000.0,
-            execute_ms: 100.0,
-            plan_ms: Some(300.0),
+        // The second is prepared, and so it is not planned.
+        let statement = |query: &str, calls, execute_ms, plan_ms| StatementFigures {
+            query: query.to_owned(),
+            calls,
+            execute_ms,
+            plan_ms,
             ..StatementFigures::default()
         };
-        // Prepared, it is not planned.
-        let prepared = StatementFigures {
-            query: "SELECT 2".to_owned(),
-            calls: 10.0,
-            execute_ms: 1.0,
-            ..StatementFigures::default()
-        };
+        let planned = statement("SELECT 1", 1000.0, 100.0, Some(300.0));
+        let prepared = statement("SELECT 2", 10.0, 1.0, None);
         observation.statements = vec![planned, prepared];
     };
     let mut repeated = Plant { cpu: 0.3, ..Plant::quiet() };
