@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pinchpoint_measure::{ExitCode, RunResult, StackFigures, TrialStatus};
+use pinchpoint_measure::{ExitCode, HttpFigures, RunResult, StackFigures, TrialStatus};
 
 use crate::command::{Run, pinchpoint, result};
 use crate::processes::assert_nothing_left;
@@ -54,6 +54,7 @@ fn a_cache_is_measured_before_and_after() {
     let http = cold.http.as_ref().expect("HTTP");
     let change = http.endpoints.iter().find(|e| e.method == "PUT").expect("changes");
     assert!(change.requests > 0 && change.failures == 0, "{change:?}");
+    tells_hits_from_misses(http);
     assert!(run.stdout.contains("hits"), "{}", run.stdout);
     for (name, lever) in [("warm-direct-10", "cache"), ("no-indexes-direct-10", "index")] {
         is_foreseen(&directory.path().join("result"), &result, name, lever);
@@ -72,6 +73,19 @@ fn a_cache_is_measured_before_and_after() {
     let plot = std::fs::read(directory.path().join("result/plots/memory.png")).expect("the plot");
     assert!(plot.starts_with(b"\x89PNG"));
     assert_nothing_left(run.pid);
+}
+
+/// A request that the cache may answer is told apart by whether it did, with its times.
+fn tells_hits_from_misses(http: &HttpFigures) {
+    let user = http.endpoints.iter().find(|e| e.name == "user").expect("users are read");
+    let both = [user.hits.expect("hits"), user.misses.expect("misses")];
+    let answers: u64 = both.iter().map(|lookups| lookups.answers).sum();
+    assert!(answers <= user.requests, "{both:?} of {}", user.requests);
+    for lookups in both {
+        let times = lookups.p50_ms.zip(lookups.p95_ms);
+        assert!(lookups.answers > 0 && lookups.mean_ms > 0.0, "{lookups:?}");
+        assert!(times.is_some_and(|(p50, p95)| 0.0 < p50 && p50 <= p95), "{lookups:?}");
+    }
 }
 
 /// What a step gives was stated, and sealed, before it was run for the first time, from what a few

@@ -12,6 +12,7 @@ mod surroundings;
 mod table;
 #[cfg(test)]
 mod tests;
+mod thresholds;
 
 pub(crate) use before_after::applies as has_before_and_after;
 pub(crate) use files::files;

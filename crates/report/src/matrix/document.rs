@@ -5,6 +5,7 @@ use pinchpoint_measure::{
 use crate::document::{Block, Document};
 use crate::matrix::rows::{Row, cases, ratios, rows};
 use crate::matrix::table::percent;
+use crate::matrix::thresholds::{Threshold, thresholds};
 use crate::matrix::{before_after, surroundings};
 use crate::plots::has_memory;
 use crate::predictions;
@@ -44,6 +45,7 @@ pub(crate) fn document(result: &RunResult) -> Document {
         Document { title: format!("pinchpoint: {}", result.experiment), blocks: Vec::new() };
     opening(&mut document, result);
     table(&mut document, &rows);
+    document.list(thresholds(result).iter().map(Threshold::line).collect());
     let memory = has_memory(result).then_some(MEMORY);
     for (path, alt) in PLOTS.into_iter().chain(memory) {
         document.blocks.push(Block::Image { path: path.to_owned(), alt: alt.to_owned() });

@@ -2,6 +2,7 @@ use pinchpoint_measure::{RunResult, RunStatus, VariantStatus, significant};
 
 use crate::matrix::before_after;
 use crate::matrix::rows::{Row, cases, ratios, rows};
+use crate::matrix::thresholds::thresholds;
 use crate::predictions;
 use crate::table::{Flow, Paint, Style};
 use crate::text::{clean, pad, shorten, width};
@@ -40,6 +41,14 @@ pub(crate) fn matrix_table(result: &RunResult, columns: usize, style: Style) -> 
     sheet.ratios(&rows);
     sheet.waterfalls(&rows);
     sheet.knees(result);
+    let thresholds = thresholds(result);
+    if !thresholds.is_empty() {
+        sheet.out.push('\n');
+    }
+    for threshold in thresholds {
+        let paint = if threshold.is_kept() { Paint::Plain } else { Paint::Red };
+        sheet.words(&threshold.line(), paint, 2);
+    }
     let lines = predictions::lines(result);
     if !lines.is_empty() {
         sheet.out.push('\n');
