@@ -11,7 +11,12 @@ pub struct Kinds {
 
 impl Kinds {
     /// Kinds for each request.
-    pub const EACH: usize = 3;
+    const EACH: usize = 3;
+
+    /// How many a load of so many requests has: its labels.
+    pub const fn count(requests: usize) -> usize {
+        requests * Self::EACH
+    }
 
     /// Those of the request at this place of the specification.
     pub const fn of(request: usize) -> Self {
@@ -55,5 +60,6 @@ mod tests {
         assert_eq!(kinds.hits(), label(Some(Lookup::Hit))..label(Some(Lookup::Hit)) + 1);
         assert_eq!(kinds.misses(), label(Some(Lookup::Miss))..label(Some(Lookup::Miss)) + 1);
         assert_eq!(kinds.all(), label(None)..Kinds::of(5).all().start);
+        assert_eq!(kinds.all().end, Kinds::count(5));
     }
 }

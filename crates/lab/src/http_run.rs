@@ -221,7 +221,7 @@ impl HttpRun<'_> {
             seed,
             spawn_per_s: job.http.spawn_per_s,
             think: job.http.think,
-            labels: job.http.requests.len() * Kinds::EACH,
+            labels: Kinds::count(job.http.requests.len()),
             operations_per_user: None,
             latency_limit: None,
             keep_acks: false,

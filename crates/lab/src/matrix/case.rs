@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinchpoint_http::{HttpDriver, HttpSpec, Tally};
+use pinchpoint_http::{HttpDriver, HttpSpec, Kinds, Tally};
 use pinchpoint_load::{LoadError, LoadSpec, Session, WarmUpPolicy, WarmedUp, warm_up};
 use pinchpoint_measure::{Event, Limit, StackFigures, Stage, Threshold, Trial, TrialStatus};
 use pinchpoint_observe::{Observer, Watched};
@@ -172,7 +172,7 @@ impl CaseRun<'_> {
             seed: self.seed,
             spawn_per_s: self.matrix.http.spawn_per_s,
             think: self.matrix.http.think,
-            labels: spec.requests.len(),
+            labels: Kinds::count(spec.requests.len()),
             operations_per_user: None,
             latency_limit: None,
             keep_acks: false,

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinchpoint_http::{HttpDriver, HttpSpec};
+use pinchpoint_http::{HttpDriver, HttpSpec, Kinds};
 use pinchpoint_load::{LoadSpec, Session};
 use pinchpoint_measure::{EvidenceFigures, StatementFigures};
 use pinchpoint_sql::Connection;
@@ -113,7 +113,7 @@ async fn pass(bench: &mut Bench, spec: &HttpSpec, users: u32) -> Result<(u64, u6
         seed: 1,
         spawn_per_s: None,
         think: Duration::ZERO,
-        labels: spec.requests.len(),
+        labels: Kinds::count(spec.requests.len()),
         operations_per_user: None,
         latency_limit: None,
         keep_acks: false,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinchpoint_diagnose::{ProcessDemand, StackSounding, cache_hits};
-use pinchpoint_http::HttpDriver;
+use pinchpoint_http::{HttpDriver, Kinds};
 use pinchpoint_load::{Histograms, LoadSpec, Session, WarmUpPolicy, warm_up};
 
 use crate::error::LabError;
@@ -57,7 +57,7 @@ impl CaseRun<'_> {
             seed: self.seed.wrapping_add(1),
             spawn_per_s: None,
             think: self.matrix.http.think,
-            labels: spec.requests.len(),
+            labels: Kinds::count(spec.requests.len()),
             operations_per_user: None,
             latency_limit: None,
             keep_acks: false,
