@@ -32,13 +32,15 @@ impl Rival {
             "too-many-backends" => "server-cpu",
             name => name,
         };
-        let is_part = PARTS.contains(&own);
+        if !PARTS.contains(&own) {
+            return None;
+        }
         // Whoever holds such a lock needs the processor for it.
         let starved =
             |cause: &str| own == "server-cpu" && cause == "lw-lock" && reading.no_cpu_left();
-        let others = PARTS.into_iter().filter(|cause| {
-            is_part && *cause != own && !winner.shows_as.contains(cause) && !starved(cause)
-        });
+        let others = PARTS
+            .into_iter()
+            .filter(|cause| *cause != own && !winner.shows_as.contains(cause) && !starved(cause));
         let shares = others.map(|cause| (cause, budget.share(cause)));
         let (cause, share) = shares.max_by(|a, b| a.1.total_cmp(&b.1))?;
         let own = budget.share(own);
