@@ -1,6 +1,8 @@
 //! `--prove`: demands made larger on purpose, and put back.
 
-use pinchpoint_measure::{DEMANDS, Demand, ProbeFinding};
+use std::path::Path;
+
+use pinchpoint_measure::{DEMANDS, Demand, Probe, ProbeFinding};
 use rustix::process::Signal;
 
 use crate::command::{Running, experiment, pinchpoint, result};
@@ -11,14 +13,10 @@ use crate::server::Server;
 const SCARCE: &str = "[load]\nduration = \"400ms\"\nwarmup = \"100ms\"\ntrials = 1\n\
     [[rung]]\nname = \"r\"\npool = { max = 2 }\nconcurrency = 8\nmethod = \"insert\"\n";
 
-#[test]
-fn every_demand_is_probed_or_says_why_not() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = experiment(directory.path(), "", SCARCE);
-    let out = directory.path().join("out");
-    let run = pinchpoint(&["run", &file, "--prove", "--out", &out.display().to_string()]);
-    assert_eq!(run.code, Some(0), "{}", run.stderr);
-    let result = result(&out);
+/// Holds a result and what was printed of it against each other: every demand has figures or a
+/// reason, and only the CPU may have one here.
+fn all_is_probed(out: &Path, stdout: &str) {
+    let result = result(out);
     let verdict = result.variants[0].verdict.as_ref().expect("a verdict");
     let probed: Vec<_> = verdict.probes.iter().map(|p| p.demand).collect();
     assert_eq!(probed, DEMANDS);
@@ -26,7 +24,7 @@ fn every_demand_is_probed_or_says_why_not() {
     if proof.finding != ProbeFinding::Refuted {
         assert_eq!(proof.claim, verdict.bottleneck);
     }
-    assert!(run.stdout.contains(proof.finding.name()), "{proof:?}: {}", run.stdout);
+    assert!(stdout.contains(proof.finding.name()), "{proof:?}: {stdout}");
     for probe in &verdict.probes {
         assert_eq!(probe.finding.is_some(), probe.figures.is_some(), "{probe:?}");
         match (&probe.figures, &probe.reason) {
@@ -41,8 +39,26 @@ fn every_demand_is_probed_or_says_why_not() {
             other => panic!("{other:?}"),
         }
         let line = format!("probe of {}", probe.demand.title());
-        assert!(run.stdout.contains(&line), "{line}: {}", run.stdout);
+        assert!(stdout.contains(&line), "{line}: {stdout}");
     }
+}
+
+/// The probe of a demand, and all of them for a message.
+fn probe_of(out: &Path, demand: Demand) -> (Probe, String) {
+    let result = result(out);
+    let probes = &result.variants[0].verdict.as_ref().expect("a verdict").probes;
+    let probe = probes.iter().find(|p| p.demand == demand).expect("its probe");
+    (probe.clone(), format!("{probes:#?}"))
+}
+
+#[test]
+fn every_demand_is_probed_or_says_why_not() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = experiment(directory.path(), "", SCARCE);
+    let out = directory.path().join("out");
+    let run = pinchpoint(&["run", &file, "--prove", "--out", &out.display().to_string()]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    all_is_probed(&out, &run.stdout);
     assert_nothing_left(run.pid);
 }
 
@@ -80,4 +96,67 @@ fn a_server_that_is_not_ours_is_not_slowed_down() {
     }
     let left = server.query("SELECT name FROM pg_settings WHERE source = 'configuration file' AND sourcefile LIKE '%auto.conf'");
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// A short load of scripts with `--prove`, its result in a directory.
+const SCRIPTS: [&str; 6] = ["sql", "-T", "400ms", "--warmup", "100ms", "--prove"];
+
+#[test]
+fn every_demand_of_scripts_is_probed_on_a_server_of_ours() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let out = directory.path().join("out");
+    let place = out.display().to_string();
+    let more = ["-b", "simple-update", "-c", "8", "--pool", "2", "--out", &place];
+    let run = pinchpoint(&[&SCRIPTS[..], &more].concat());
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    all_is_probed(&out, &run.stdout);
+    // BEGIN, three statements and END, one after the other.
+    let (way, all) = probe_of(&out, Demand::RoundTrip);
+    assert!(way.means.ends_with("5.0 times an operation"), "{all}");
+    let (flush, all) = probe_of(&out, Demand::WalFlush);
+    assert!(!flush.means.contains("times"), "one transaction is one flush: {all}");
+    assert_nothing_left(run.pid);
+}
+
+#[test]
+fn only_the_way_to_a_server_of_somebody_else_is_slowed_down_for_scripts() {
+    let server = Server::start(&[]);
+    let directory = tempfile::tempdir().expect("a directory");
+    let script = directory.path().join("four.sql");
+    std::fs::write(&script, "SELECT 1;\n".repeat(4)).expect("written");
+    let (script, out) = (script.display().to_string(), directory.path().join("out"));
+    let place = out.display().to_string();
+    let more = ["-f", &script, "--dsn", &server.dsn, "--out", &place];
+    let run = pinchpoint(&[&SCRIPTS[..], &more].concat());
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let (way, all) = probe_of(&out, Demand::RoundTrip);
+    assert!(way.means.ends_with("4.0 times an operation"), "{all}");
+    // A single client waits for each of them in full.
+    let figures = way.figures.expect("figures");
+    assert!(figures.slope > 0.6 && figures.ci95[1] > 0.0, "{all}");
+    for (demand, why) in [
+        (Demand::ServerCpu, "not ours"),
+        (Demand::WalFlush, "not ours"),
+        (Demand::Hold, "a connection of its own"),
+    ] {
+        let (probe, all) = probe_of(&out, demand);
+        assert!(probe.reason.as_deref().is_some_and(|r| r.contains(why)), "{all}");
+    }
+    let left = server.query("SELECT name FROM pg_settings WHERE sourcefile LIKE '%auto.conf'");
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn what_nothing_answers_to_is_not_probed_for_scripts() {
+    for (more, why) in [(["-R", "200"], "a schedule"), (["-c", "2"], "nothing is written")] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let out = directory.path().join("out");
+        let place = out.display().to_string();
+        let rest = ["-b", "select-only", "--out", &place];
+        let run = pinchpoint(&[&SCRIPTS[..], &more, &rest].concat());
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let (flush, all) = probe_of(&out, Demand::WalFlush);
+        assert!(flush.reason.is_some_and(|r| r.contains(why)), "{all}");
+        assert!(run.stdout.contains(why), "{}", run.stdout);
+    }
 }

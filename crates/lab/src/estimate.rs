@@ -20,7 +20,7 @@ impl Run<'_> {
         let point_s = sweep::length(self.experiment).as_secs_f64() + 0.5;
         let steps = self.experiment.rungs.iter().filter(|r| r.lever.is_some()).count() as f64;
         let soundings_s = steps * sounding::expected_s(self.experiment);
-        let probes_s = if prove { probes_s(self.experiment) } else { 0.0 };
+        let probes_s = if prove { probes_s(self.experiment.load.duration) } else { 0.0 };
         let probes_s = probes_s * self.experiment.rungs.len() as f64;
         2.0 + points as f64 * point_s + soundings_s + probes_s + trials * self.trial_s()
     }

@@ -68,6 +68,7 @@ impl PoolJob {
             server: self.server.clone(),
             shows_statements: false,
             account: SqlAccount::default(),
+            prove: false,
             directory: None,
         }
     }

@@ -4,8 +4,7 @@ use std::time::{Instant, SystemTime};
 
 use pinchpoint_diagnose::{Experience, weigh_probes};
 use pinchpoint_measure::{
-    Event, Phase, Probe, RunResult, RunStatus, RungPlan, Sink, Summary, Sweep, Trial, TrialStatus,
-    VariantStatus,
+    Event, Probe, RunResult, RunStatus, RungPlan, Sink, Sweep, Trial, TrialStatus, VariantStatus,
 };
 use pinchpoint_observe::CpuSampler;
 use pinchpoint_plan::{Batch, Experiment, Like};
@@ -17,7 +16,7 @@ use crate::error::LabError;
 use crate::ledger::Ledger;
 use crate::options::{Options, Target};
 use crate::overhead::Overhead;
-use crate::prove::Proving;
+use crate::prove::{RungSubject, hold_ms, prove};
 use crate::resolve::{Settled, settle, sweep_owner};
 use crate::server::Server;
 use crate::trial::TrialRun;
@@ -55,12 +54,6 @@ pub fn run(
     }
     let error = runtime.block_on(run.climb(options)).err();
     run.finish(error, options.ledger.as_ref())
-}
-
-/// For how long an operation keeps its connection from others, in milliseconds.
-fn hold_ms(summary: &Summary) -> f64 {
-    let waits = [Phase::Schedule, Phase::Checkout, Phase::Tcp, Phase::Tls, Phase::Auth];
-    summary.phases_ms.iter().filter(|(phase, _)| !waits.contains(phase)).map(|(_, ms)| ms).sum()
 }
 
 /// A run under way.
@@ -279,7 +272,7 @@ impl<'a> Run<'a> {
                 continue;
             };
             let Some(settled) = self.settled(index) else { continue };
-            let proving = Proving {
+            let mut subject = RungSubject {
                 server,
                 experiment: self.experiment,
                 variant: &self.experiment.rungs[index].name,
@@ -289,12 +282,11 @@ impl<'a> Run<'a> {
                 hold_ms: Some(hold_ms),
             };
             let (sink, directory) = (&mut *self.sink, &mut self.directory);
-            let probes = proving
-                .run(&mut |event| {
-                    directory.keep_event(event);
-                    sink.event(event);
-                })
-                .await?;
+            let mut tell = |event: &Event| {
+                directory.keep_event(event);
+                sink.event(event);
+            };
+            let probes = prove(&mut subject, self.cancel, &mut tell).await?;
             self.probes.insert(index, probes);
         }
         Ok(())

@@ -29,6 +29,8 @@ pub struct SqlJob {
     pub shows_statements: bool,
     /// What is counted, judged and written beside the figures of the summary.
     pub account: SqlAccount,
+    /// Whether to prove the verdict: after the trials, demands are made larger on purpose.
+    pub prove: bool,
     /// The result directory; a result is kept in memory alone when absent.
     pub directory: Option<PathBuf>,
 }

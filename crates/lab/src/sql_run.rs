@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use pinchpoint_diagnose::{Machine, verdict};
+use pinchpoint_diagnose::{Machine, verdict, weigh_probes};
 use pinchpoint_measure::{
     Event, Factors, RunResult, RunStatus, RungPlan, Sink, Trial, TrialStatus, Variant,
     VariantStatus,
@@ -15,6 +15,7 @@ use crate::blank::blank_plan;
 use crate::desk::Desk;
 use crate::directory::ResultDirectory;
 use crate::error::LabError;
+use crate::prove::{ScriptSubject, hold_ms, probes_s, prove};
 use crate::run::Finished;
 use crate::server::Server;
 use crate::sql_job::{SqlConnection, SqlJob};
@@ -110,13 +111,18 @@ impl SqlRun<'_> {
                 title: self.result.variants[0].title.clone(),
             }],
             trials: load.trials,
-            expected_s: f64::from(load.trials) * (load.duration.as_secs_f64() + 1.0),
+            expected_s: f64::from(load.trials) * (load.duration.as_secs_f64() + 1.0)
+                + if self.job.prove { probes_s(load.duration) } else { 0.0 },
             directory,
             cases: true,
         });
         let connections = u64::from(self.job.clients);
-        let server = &self.job.server;
-        let mut server = bring_up(server, connections, &mut self.desk, self.cancel).await?;
+        let mut server = self.job.server.clone();
+        if self.job.prove {
+            // Limits nothing, and prepares what a probe changes.
+            server.cpus = server.cpus.or(Some(f64::INFINITY));
+        }
+        let mut server = bring_up(&server, connections, &mut self.desk, self.cancel).await?;
         let loaded = self.load_on(&mut server).await;
         let log = server.close().await;
         if let (Ok(Some(log)), Some(directory)) = (log, &self.desk.directory) {
@@ -140,7 +146,34 @@ impl SqlRun<'_> {
             }
             self.trial(server, number, scale, &program).await?;
         }
+        if self.job.prove {
+            self.prove(server, &program).await?;
+        }
         Ok(())
+    }
+
+    /// Probes the load, where it has figures, and weighs the verdict against what came of it.
+    async fn prove(&mut self, server: &mut Server, program: &Arc<Program>) -> Result<(), LabError> {
+        let Some(hold_ms) = self.result.variants[0].summary.as_ref().map(hold_ms) else {
+            return Ok(());
+        };
+        let mut subject = ScriptSubject {
+            server,
+            job: self.job,
+            program,
+            variant: NAME,
+            seed: self.result.plan.seed,
+            cancel: self.cancel,
+            hold_ms: Some(hold_ms),
+        };
+        let desk = &mut self.desk;
+        let probes = prove(&mut subject, self.cancel, &mut |event| desk.tell(event)).await?;
+        if let Some(verdict) = &mut self.result.variants[0].verdict {
+            weigh_probes(verdict, probes);
+            let verdict = Box::new(verdict.clone());
+            self.desk.tell(&Event::Verdict { variant: NAME.to_owned(), verdict });
+        }
+        self.desk.write(&self.result)
     }
 
     async fn trial(

@@ -55,6 +55,15 @@ const POOL_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest that a run may take whose end is a number of transactions.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Where the scripts' connections come from.
+pub(crate) const fn connection_of(connection: SqlConnection) -> ScriptConnection {
+    match connection {
+        SqlConnection::Own => ScriptConnection::Own,
+        SqlConnection::PerTransaction => ScriptConnection::PerTransaction,
+        SqlConnection::Pool(size) => ScriptConnection::Pool { size, timeout: POOL_TIMEOUT },
+    }
+}
+
 /// What a trial gave, before it is judged.
 pub(crate) struct Seen {
     pub(crate) connecting: Duration,
@@ -78,11 +87,7 @@ impl SqlTrial<'_> {
         let spec = ScriptSpec {
             dsn: self.dsn.clone(),
             program: self.program.clone(),
-            connection: match self.connection {
-                SqlConnection::Own => ScriptConnection::Own,
-                SqlConnection::PerTransaction => ScriptConnection::PerTransaction,
-                SqlConnection::Pool(size) => ScriptConnection::Pool { size, timeout: POOL_TIMEOUT },
-            },
+            connection: connection_of(self.connection),
             max_tries: self.work.max_tries,
             seed: self.seed,
             log: self.transaction_log.clone(),

@@ -42,11 +42,13 @@ impl<'a> Flow<'a> {
         Self { shape, line, queue: VecDeque::new(), under_way: 0, timer: Timer::new() }
     }
 
-    /// Carries bytes until the sender closes, then closes towards the receiver.
+    /// Carries bytes until the sender closes, then closes towards the receiver. `heard` is called for
+    /// whatever comes in.
     pub(crate) async fn carry(
         mut self,
         mut from: impl AsyncRead + Unpin,
         mut to: impl AsyncWrite + Unpin,
+        heard: impl Fn(),
     ) -> io::Result<()> {
         let mut room = vec![0; READ];
         let mut open = true;
@@ -57,7 +59,10 @@ impl<'a> Flow<'a> {
                 biased;
                 read = from.read(&mut room), if may_read => match read? {
                     0 => open = false,
-                    n => self.take_in(&room[..n]),
+                    n => {
+                        self.take_in(&room[..n]);
+                        heard();
+                    }
                 },
                 sent = deliver(&mut self.queue, self.shape, self.line, &self.timer, &mut to),
                     if !self.queue.is_empty() => self.under_way -= sent?,

@@ -2,6 +2,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ pub enum ProxyError {
 pub struct Proxy {
     address: SocketAddr,
     shape: Arc<LiveShape>,
+    round_trips: Arc<AtomicU64>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -61,7 +63,13 @@ impl Proxy {
         let live = Arc::new(LiveShape::default());
         live.set(shape);
         let (stop, stopped) = oneshot::channel();
-        let way = Arc::new(Way { upstream, shape: live.clone(), lines: Default::default() });
+        let round_trips = Arc::new(AtomicU64::new(0));
+        let way = Arc::new(Way {
+            upstream,
+            shape: live.clone(),
+            lines: Default::default(),
+            round_trips: round_trips.clone(),
+        });
         let thread = std::thread::Builder::new()
             .name("proxy".to_owned())
             .spawn(move || {
@@ -74,7 +82,7 @@ impl Proxy {
                 // Dropping the runtime ends what it carries.
             })
             .map_err(ProxyError::Thread)?;
-        Ok(Self { address, shape: live, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, shape: live, round_trips, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Where clients connect.
@@ -90,6 +98,12 @@ impl Proxy {
     /// Changes how the way is slowed down, for bytes that come in from now on.
     pub fn set(&self, shape: Shape) {
         self.shape.set(shape);
+    }
+
+    /// Round trips of all connections so far: how often a client that had sent something was
+    /// answered. Opening a connection is one as well.
+    pub fn round_trips(&self) -> u64 {
+        self.round_trips.load(Ordering::Relaxed)
     }
 }
 
@@ -108,6 +122,7 @@ struct Way {
     shape: Arc<LiveShape>,
     /// To the server, and back.
     lines: [Line; 2],
+    round_trips: Arc<AtomicU64>,
 }
 
 async fn accept(listener: std::net::TcpListener, way: Arc<Way>) -> io::Result<()> {
@@ -129,6 +144,7 @@ impl Way {
         client.set_nodelay(true)?;
         // The handshake of TCP crosses the way as well: there and back.
         tokio::time::sleep(self.shape.delay() * 2).await;
+        self.round_trips.fetch_add(1, Ordering::Relaxed);
         let (from, to) = client.split();
         match &self.upstream {
             Upstream::Tcp(host, port) => {
@@ -152,8 +168,14 @@ impl Way {
         back: impl tokio::io::AsyncRead + Unpin,
         on: impl tokio::io::AsyncWrite + Unpin,
     ) -> io::Result<()> {
-        let there = Flow::new(&self.shape, &self.lines[0]).carry(from, on);
-        let home = Flow::new(&self.shape, &self.lines[1]).carry(back, to);
+        let asked = AtomicBool::new(false);
+        let there = Flow::new(&self.shape, &self.lines[0])
+            .carry(from, on, || asked.store(true, Ordering::Relaxed));
+        let home = Flow::new(&self.shape, &self.lines[1]).carry(back, to, || {
+            if asked.swap(false, Ordering::Relaxed) {
+                self.round_trips.fetch_add(1, Ordering::Relaxed);
+            }
+        });
         tokio::try_join!(there, home).map(|_| ())
     }
 }

@@ -91,6 +91,19 @@ fn a_round_trip_takes_at_least_twice_the_delay() {
 }
 
 #[test]
+fn round_trips_are_counted_with_the_one_that_connects() {
+    let proxy = Proxy::start(echo(), Shape::default()).expect("a proxy");
+    assert_eq!(proxy.round_trips(), 0);
+    let mut clients = [connect(&proxy), connect(&proxy)];
+    for client in &mut clients {
+        for _ in 0..5 {
+            round_trip(client, b"ping");
+        }
+    }
+    assert_eq!(proxy.round_trips(), 12);
+}
+
+#[test]
 fn delays_of_requests_under_way_overlap() {
     let proxy = Proxy::start(echo(), delayed(100)).expect("a proxy");
     let mut client = connect(&proxy);

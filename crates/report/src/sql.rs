@@ -8,6 +8,7 @@ use pinchpoint_measure::{
 };
 
 use crate::explain::verdict_line;
+use crate::probes::probe_lines;
 use crate::table::{Flow, Paint, Style};
 use crate::text::{clean, shorten};
 use crate::{File, csv, file};
@@ -283,6 +284,9 @@ impl Sheet {
         self.painted(&verdict_line(verdict), Paint::Bold);
         for evidence in verdict.evidence.iter().take(2) {
             self.line(&format!("- {evidence}"));
+        }
+        for line in probe_lines(verdict) {
+            self.line(&format!("- {line}"));
         }
     }
 }

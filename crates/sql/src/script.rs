@@ -21,6 +21,7 @@ pub use user::ScriptUser;
 use self::source::Source;
 use self::tally::{Incidents, ThreadTally};
 use self::user::Worker;
+use crate::hold::Hold;
 use crate::pool::Pool;
 use crate::tls::TlsSetup;
 use crate::{Dsn, LOAD_NAME, SqlError};
@@ -66,6 +67,7 @@ pub enum ScriptConnection {
 pub struct ScriptDriver {
     spec: ScriptSpec,
     tls: TlsSetup,
+    hold: Hold,
     /// Names of prepared statements, by their index.
     names: Arc<[String]>,
     threads: Mutex<Vec<Arc<ThreadTally>>>,
@@ -78,7 +80,14 @@ impl ScriptDriver {
         let tls = TlsSetup::new(&spec.dsn)?;
         spec.dsn = spec.dsn.named(LOAD_NAME);
         let names = (0..spec.program.statements).map(|n| format!("pinchpoint_{n}")).collect();
-        Ok(Self { spec, tls, names, threads: Mutex::default(), incidents: Arc::default() })
+        let (threads, incidents) = (Mutex::default(), Arc::default());
+        Ok(Self { spec, tls, hold: Hold::default(), names, threads, incidents })
+    }
+
+    /// Pooled connections go back only after this pause.
+    #[must_use]
+    pub fn holding(self, hold: Hold) -> Self {
+        Self { hold, ..self }
     }
 
     /// What was counted since the start.
@@ -100,6 +109,7 @@ impl ScriptDriver {
                 Source::Pool(
                     Pool::new(self.spec.dsn.clone(), self.tls.clone(), size, timeout)?,
                     size,
+                    self.hold.clone(),
                 )
             }
         })
@@ -120,7 +130,7 @@ impl Driver for ScriptDriver {
         let tally = Arc::new(ThreadTally::new(&self.spec.program));
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(tally.clone());
         let source = self.source(seat).map_err(explain)?;
-        if let Source::Pool(pool, size) = &source {
+        if let Source::Pool(pool, size, _) = &source {
             pool.warm(*size).await.map_err(explain)?;
         }
         let log = match &self.spec.log {

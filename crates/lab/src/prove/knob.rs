@@ -6,18 +6,20 @@ use pinchpoint_sql::Hold;
 
 use super::server_side::ServerSide;
 use super::slices::Slice;
-use crate::server::Server;
+use super::{Often, Subject, WRITES};
 
 /// Share of the CPUs that is left: an operation's CPU then takes 1 ÷ 0.8 of its time.
 const QUOTA_LEFT: f64 = 0.8;
-/// Share of the machine's CPU from which the server has no more of it than it uses.
+/// Share of the machine's CPU from which nobody has more of it than they use.
 const MACHINE_FULL: f64 = 0.85;
 /// Part of what the machine does that must be ours, for its fullness to be ours.
 const OUR_PART: f64 = 0.8;
 /// What is added, as a share of the cycle: enough to be seen, little enough to be the slope here.
 const ADDED_SHARE: f64 = 0.25;
-/// Bounds of what is added.
+/// Bounds of what is added each time.
 const ADDED_MS: (f64, f64) = (0.2, 50.0);
+/// What an operation demands less often than this is not slowed the more for it.
+const SELDOM: f64 = 0.25;
 /// The kernel ends a sleep of the server by so much later than asked (timer slack, `prctl(2)`).
 const SLACK_MS: f64 = 0.055;
 
@@ -26,23 +28,25 @@ const SLACK_MS: f64 = 0.055;
 pub(super) struct Pilot {
     pub(super) slice: Slice,
     pub(super) users: f64,
-    /// The server's CPU limit; infinite without one, absent where it cannot be set.
+    /// The CPU limit of whose CPU it is; infinite without one, absent where it cannot be set.
     pub(super) cpus: Option<f64>,
     pub(super) round_trip_ms: Option<f64>,
     pub(super) hold_ms: Option<f64>,
+    pub(super) often: Often,
 }
 
 impl Pilot {
-    fn added_ms(&self) -> f64 {
+    /// What is added each time to something that an operation demands so often.
+    fn added_ms(&self, times: f64) -> f64 {
         let cycle = 1000.0 * self.users / self.slice.per_s.max(1e-3);
-        (cycle * ADDED_SHARE).clamp(ADDED_MS.0, ADDED_MS.1)
+        (cycle * ADDED_SHARE / times.max(SELDOM)).clamp(ADDED_MS.0, ADDED_MS.1)
     }
 }
 
 /// What makes one demand larger, and back.
 #[derive(Debug)]
 pub(super) enum Knob {
-    Quota { before: f64, capacity: f64 },
+    Quota { of: Demand, before: f64, capacity: f64 },
     Way { proxy: Proxy, delay: Duration },
     CommitDelay { added_ms: f64 },
     Hold { hold: Hold, pause: Duration },
@@ -59,33 +63,44 @@ impl Knob {
         if pilot.slice.per_s <= 0.0 {
             return Err("no operation ended in a second".to_owned());
         }
-        let added = pilot.added_ms();
+        let Often { trips, writes } = pilot.often;
         match (demand, proxy) {
             (Demand::ServerCpu, _) => {
                 let before = pilot.cpus.ok_or("no control group limits CPU here")?;
-                Ok(Self::Quota { before, capacity: capacity(before, &pilot.slice)? })
+                Ok(Self::Quota { of: demand, before, capacity: capacity(before, &pilot.slice)? })
             }
-            (Demand::RoundTrip, Some(proxy)) => {
-                Ok(Self::Way { proxy, delay: Duration::from_secs_f64(added / 2000.0) })
-            }
+            (Demand::RoundTrip, Some(proxy)) => match trips {
+                Some(trips) if trips > 0.0 => {
+                    let delay = Duration::from_secs_f64(pilot.added_ms(trips) / 2000.0);
+                    Ok(Self::Way { proxy, delay })
+                }
+                _ => Err("an operation makes no round trip".to_owned()),
+            },
             (Demand::RoundTrip, None) => Err("no proxy".to_owned()),
-            (Demand::WalFlush, _) => Ok(Self::CommitDelay { added_ms: added }),
+            (Demand::WalFlush, _) => match writes {
+                Some(writes) if writes >= WRITES => {
+                    Ok(Self::CommitDelay { added_ms: pilot.added_ms(writes) })
+                }
+                Some(_) => Err("nothing is written".to_owned()),
+                None => Err("the server does not say what is written".to_owned()),
+            },
             (Demand::Hold, _) => {
-                Ok(Self::Hold { hold, pause: Duration::from_secs_f64(added / 1000.0) })
+                let pause = Duration::from_secs_f64(pilot.added_ms(1.0) / 1000.0);
+                Ok(Self::Hold { hold, pause })
             }
         }
     }
 
     /// Makes the demand larger, or lets it be as it was.
-    pub(super) async fn turn(
+    pub(super) async fn turn<S: Subject>(
         &self,
         slowed: bool,
-        server: &Server,
+        subject: &S,
         side: &mut ServerSide,
     ) -> Result<(), String> {
         match self {
-            Self::Quota { before, capacity } => server
-                .set_cpus(if slowed { capacity * QUOTA_LEFT } else { *before })
+            Self::Quota { of, before, capacity } => subject
+                .set_cpus(*of, if slowed { capacity * QUOTA_LEFT } else { *before })
                 .map_err(|error| error.to_string()),
             Self::Way { proxy, delay } => {
                 let delay = if slowed { *delay } else { Duration::ZERO };
@@ -110,17 +125,33 @@ impl Knob {
         }
     }
 
-    /// What an operation demanded before, and what was added to it, in milliseconds.
+    /// Round trips so far, where they are counted.
+    pub(super) fn round_trips(&self) -> Option<u64> {
+        match self {
+            Self::Way { proxy, .. } => Some(proxy.round_trips()),
+            _ => None,
+        }
+    }
+
+    /// What an operation demanded before, and what was added to it, in milliseconds: all its round
+    /// trips, all its flushes.
     pub(super) fn demand(
         &self,
         cpu_ms: f64,
         flush_ms: Option<f64>,
         pilot: &Pilot,
+        often: Often,
     ) -> Option<(f64, f64)> {
         match self {
             Self::Quota { .. } => Some((cpu_ms, cpu_ms * (1.0 / QUOTA_LEFT - 1.0))),
-            Self::Way { delay, .. } => Some((pilot.round_trip_ms?, delay.as_secs_f64() * 2000.0)),
-            Self::CommitDelay { added_ms } => Some((flush_ms?, *added_ms)),
+            Self::Way { delay, .. } => {
+                let trips = often.trips?;
+                Some((pilot.round_trip_ms? * trips, delay.as_secs_f64() * 2000.0 * trips))
+            }
+            Self::CommitDelay { added_ms } => {
+                let writes = often.writes?;
+                Some((flush_ms? * writes, added_ms * writes))
+            }
             Self::Hold { pause, .. } => Some((pilot.hold_ms?, pause.as_secs_f64() * 1000.0)),
         }
     }
@@ -134,7 +165,7 @@ impl Knob {
     }
 
     /// In a few words, for people.
-    pub(super) fn means(&self) -> String {
+    pub(super) fn means(&self, often: Often) -> String {
         let ms = |delay: Duration| significant(delay.as_secs_f64() * 1000.0, 2);
         match self {
             Self::Quota { capacity, .. } => format!(
@@ -142,22 +173,35 @@ impl Knob {
                 significant(capacity * QUOTA_LEFT, 2),
                 significant(*capacity, 2)
             ),
-            Self::Way { delay, .. } => format!("{} ms more each way, by a proxy", ms(*delay)),
+            Self::Way { delay, .. } => {
+                format!("{} ms more each way, by a proxy{}", ms(*delay), times(often.trips))
+            }
             Self::CommitDelay { added_ms } => {
-                format!("commit_delay, {} ms more", significant(*added_ms, 2))
+                let added = significant(*added_ms, 2);
+                format!("commit_delay, {added} ms more{}", times(often.writes))
             }
             Self::Hold { pause, .. } => format!("given back {} ms later", ms(*pause)),
         }
     }
 }
 
-/// The CPUs that the server can have: its limit; what it uses, where the machine has no more to
+/// How often in an operation, where it is not once.
+fn times(times: Option<f64>) -> String {
+    match times {
+        Some(times) if (times - 1.0).abs() > 0.1 => {
+            format!(", {} times an operation", significant(times, 2))
+        }
+        _ => String::new(),
+    }
+}
+
+/// The CPUs that the processes can have: its limit; what it uses, where the machine has no more to
 /// give; else all there are. On a machine that others keep busy there is no telling.
 fn capacity(limit: f64, slice: &Slice) -> Result<f64, String> {
     if limit.is_finite() {
         return Ok(limit);
     }
-    let used = slice.server_cpus.ok_or("the CPU of the server cannot be read")?;
+    let used = slice.used_cpus.ok_or("its CPU cannot be read")?;
     let cores = std::thread::available_parallelism().map_or(1.0, |n| n.get() as f64);
     let busy = slice.machine_busy.unwrap_or(0.0);
     if busy < MACHINE_FULL {
@@ -177,7 +221,7 @@ mod tests {
     fn slice(used: f64, busy: f64) -> Slice {
         let cores = std::thread::available_parallelism().map_or(1.0, |n| n.get() as f64);
         let our_cpus = Some(busy * cores);
-        Slice { per_s: 100.0, server_cpus: Some(used), our_cpus, machine_busy: Some(busy) }
+        Slice { per_s: 100.0, used_cpus: Some(used), our_cpus, machine_busy: Some(busy) }
     }
 
     #[test]
@@ -188,7 +232,7 @@ mod tests {
         assert!(idle >= 1.0, "all cores");
         let foreign = Slice { our_cpus: Some(0.1), ..slice(0.1, 0.99) };
         assert!(capacity(f64::INFINITY, &foreign).unwrap_err().contains("other processes"));
-        let unknown = Slice { server_cpus: None, ..slice(0.0, 0.5) };
+        let unknown = Slice { used_cpus: None, ..slice(0.0, 0.5) };
         assert!(capacity(f64::INFINITY, &unknown).is_err());
     }
 
@@ -200,9 +244,13 @@ mod tests {
             cpus: None,
             round_trip_ms: None,
             hold_ms: None,
+            often: Often { trips: None, writes: None },
         };
-        assert!((pilot(10.0, 1000.0).added_ms() - 2.5).abs() < 1e-9);
-        assert!((pilot(1.0, 10_000.0).added_ms() - ADDED_MS.0).abs() < 1e-9);
-        assert!((pilot(10.0, 0.0).added_ms() - ADDED_MS.1).abs() < 1e-9);
+        let added = |users, per_s, times| pilot(users, per_s).added_ms(times);
+        assert!((added(10.0, 1000.0, 1.0) - 2.5).abs() < 1e-9);
+        assert!((added(10.0, 1000.0, 5.0) - 0.5).abs() < 1e-9, "five times a fifth");
+        assert!((added(10.0, 1000.0, 0.01) - 10.0).abs() < 1e-9, "seldom, and not without bound");
+        assert!((added(1.0, 10_000.0, 1.0) - ADDED_MS.0).abs() < 1e-9);
+        assert!((added(10.0, 0.0, 1.0) - ADDED_MS.1).abs() < 1e-9);
     }
 }

@@ -69,6 +69,14 @@ impl ServerSide {
         (count >= 1.0).then(|| (now.ms - before.ms) / count)
     }
 
+    /// Transactions that have written so far, whether or not they were committed: each is given a
+    /// number. (`pg_stat_database` would say it a second late.)
+    pub(super) async fn writes(&mut self) -> Option<u64> {
+        let sql = "SELECT pg_snapshot_xmax(pg_current_snapshot())";
+        let rows = self.connection.query(sql).await.ok()?;
+        rows.first()?.first()?.as_deref()?.parse().ok()
+    }
+
     /// The shortest of some round trips with nothing to do, in milliseconds: the way itself, without
     /// the waits for a CPU that a load brings.
     pub(super) async fn round_trip_ms(&mut self) -> Option<f64> {

@@ -21,7 +21,7 @@ pub(super) struct Slices<'a> {
     pid: Option<u32>,
     cancel: &'a Cancel,
     machine: CpuSampler,
-    /// CPU of the server and operations, of all slices in which nothing was slowed.
+    /// CPU of these processes and operations, of all slices in which nothing was slowed.
     cpu: Duration,
     operations: u64,
 }
@@ -31,9 +31,9 @@ pub(super) struct Slices<'a> {
 pub(super) struct Slice {
     /// Operations a second.
     pub(super) per_s: f64,
-    /// CPUs that the server used; unknown where there is no `/proc` of it.
-    pub(super) server_cpus: Option<f64>,
-    /// CPUs that the server and we used.
+    /// CPUs that the processes used whose demand it is; unknown where there is no `/proc` of them.
+    pub(super) used_cpus: Option<f64>,
+    /// CPUs that we used, with all that we started.
     pub(super) our_cpus: Option<f64>,
     /// Share of the machine's CPU in use, 0 to 1.
     pub(super) machine_busy: Option<f64>,
@@ -81,7 +81,7 @@ impl<'a> Slices<'a> {
     pub(super) async fn take_as(&mut self, slowed: bool) -> Result<Slice, LabError> {
         self.machine.sample();
         let used = |pid: Option<u32>| pid.and_then(process_tree).map(|tree| tree.cpu);
-        // The managed server is a child of ours.
+        // What we started are children of ours.
         let own = Some(std::process::id());
         let (ours, cpu) = (used(own), used(self.pid));
         let (operations, began) = (self.session.totals().operations, Instant::now());
@@ -97,13 +97,13 @@ impl<'a> Slices<'a> {
         }
         Ok(Slice {
             per_s: operations as f64 / seconds,
-            server_cpus: cpu.map(|cpu| cpu.as_secs_f64() / seconds),
+            used_cpus: cpu.map(|cpu| cpu.as_secs_f64() / seconds),
             our_cpus: ours.map(|cpu| cpu.as_secs_f64() / seconds),
             machine_busy: self.machine.sample().map(|cpu| cpu.busy_percent / 100.0),
         })
     }
 
-    /// CPU of the server for an operation, in milliseconds, where nothing was slowed.
+    /// CPU of these processes for an operation, in milliseconds, where nothing was slowed.
     pub(super) fn cpu_ms_per_op(&self) -> f64 {
         self.cpu.as_secs_f64() * 1000.0 / self.operations.max(1) as f64
     }

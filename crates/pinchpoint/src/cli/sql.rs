@@ -156,6 +156,13 @@ pub(crate) struct SqlArgs {
     #[arg(long, value_name = "NUMBER", value_parser = seed)]
     pub(crate) random_seed: Option<Seed>,
 
+    /// Prove what limits: after the trials, make one demand after the other larger on purpose (CPU,
+    /// round trips, flush of the WAL, hold of a pool's connection) and see whether throughput follows.
+    /// A minute or less; all is put back as it was. On a server that is not ours only the way to it
+    /// and the hold are changed.
+    #[arg(long)]
+    pub(crate) prove: bool,
+
     /// Directory for the result: result.json, metrics.csv, histograms [default: none]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

@@ -133,6 +133,7 @@ fn job(args: &SqlArgs) -> Result<SqlJob, Failure> {
         },
         shows_statements: args.report_per_command,
         account: account(args)?,
+        prove: args.prove,
         directory: args.out.clone(),
     };
     // Before a server is looked for: a script that cannot run is refused whatever else is missing.

@@ -1,6 +1,7 @@
 use std::rc::Rc;
 
 use crate::Dsn;
+use crate::hold::Hold;
 use crate::pool::Pool;
 use crate::tls::TlsSetup;
 
@@ -11,6 +12,6 @@ pub(crate) enum Source {
     Own(Rc<(Dsn, TlsSetup)>),
     /// A new one for each transaction.
     Fresh(Rc<(Dsn, TlsSetup)>),
-    /// A pool of so many.
-    Pool(Pool, usize),
+    /// A pool of so many, to which they go back after a pause.
+    Pool(Pool, usize, Hold),
 }

@@ -210,8 +210,12 @@ impl ScriptUser {
                 probe.lap(Phase::Disconnect, at);
                 ended
             }
-            Source::Pool(pool, _) => match pool.check_out(probe, at).await {
-                Ok(mut loan) => worker.transact(script, &mut loan, probe, at).await,
+            Source::Pool(pool, _, hold) => match pool.check_out(probe, at).await {
+                Ok(mut loan) => {
+                    let ended = worker.transact(script, &mut loan, probe, at).await;
+                    hold.give_back(loan);
+                    ended
+                }
                 Err(error) => Err(worker.failed(script, error)),
             },
         }
@@ -265,7 +269,7 @@ impl User for ScriptUser {
         if let Some(connection) = self.own {
             connection.close().await;
         }
-        if let Source::Pool(pool, _) = self.source {
+        if let Source::Pool(pool, ..) = self.source {
             pool.close();
         }
     }
