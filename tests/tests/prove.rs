@@ -148,11 +148,14 @@ fn only_the_way_to_a_server_of_somebody_else_is_slowed_down_for_scripts() {
 
 #[test]
 fn what_nothing_answers_to_is_not_probed_for_scripts() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let script = directory.path().join("one.sql");
+    std::fs::write(&script, "SELECT 1;\n").expect("written");
+    let script = script.display().to_string();
     for (more, why) in [(["-R", "200"], "a schedule"), (["-c", "2"], "nothing is written")] {
-        let directory = tempfile::tempdir().expect("a directory");
-        let out = directory.path().join("out");
+        let out = directory.path().join(more[1]);
         let place = out.display().to_string();
-        let rest = ["-b", "select-only", "--out", &place];
+        let rest = ["-f", &script, "--out", &place];
         let run = pinchpoint(&[&SCRIPTS[..], &more, &rest].concat());
         assert_eq!(run.code, Some(0), "{}", run.stderr);
         let (flush, all) = probe_of(&out, Demand::WalFlush);

@@ -28,6 +28,7 @@ pub fn verdicts_reference() -> String {
             text.push_str(&format!("  1. {advice}\n"));
         }
     }
+    text.push_str(PROBES);
     text.push_str(PREDICTIONS);
     text
 }
@@ -77,6 +78,34 @@ because CPU is used up behind it.
    two that are equal are a draw of 0.45, since removing the queue at one moves it to the other.
 
 Less than a tenth to gain is not worth a name: the verdict is then `balanced`.
+";
+
+const PROBES: &str = "
+## Probes
+
+With `--prove` (`pinchpoint run` of a ladder, `pinchpoint sql`) verdicts are put to the test once the trials are
+over: one demand after the other is made larger on purpose, and throughput says whether it is what limits. A
+slow-down can be had where a speed-up cannot, and the slope is that of both (causal profiling; Curtsinger & Berger,
+\"Coz\", SOSP 2015).
+
+| demand | made larger by | for whom |
+|---|---|---|
+| `server-cpu` | a CPU quota of the server that is a fifth smaller | a server of pinchpoint's own, where control groups can be written |
+| `round-trip` | a proxy that every byte crosses later, in both directions | any server, unless `sslmode=verify-full` forbids it |
+| `wal-flush` | `commit_delay`, with `commit_siblings` = 0 | a server of pinchpoint's own, when something is written |
+| `hold` | connections that go back to the pool later | a pool that has fewer connections than there are users |
+
+A load of users who always have something to do goes on meanwhile, in six pairs of slices in the order ABBA, one
+as it was and one slowed, each a quarter of a trial and a second at most. With the cycle C = N ÷ X, the demand D of
+an operation (all its round trips, all its flushes) and ΔD added to it, slope = ΔC ÷ ΔD and criticality =
+slope × D ÷ C. A demand limits when the 95 % interval of its criticality is above 0.5, and is hidden behind something
+else when it is below 0.2; round trips limit one at a time from a slope of 0.8. Nothing can be read from a load on a
+schedule, or from counted transactions. All is put back as it was.
+
+In `result.json` a verdict has `probes`, each with `demand`, `means`, and either `figures` (`demand_ms`, `added_ms`,
+`cycle_ms`, `slowed_cycle_ms`, `slope`, `criticality`, `ci95`, `pairs`) and a `finding` (`confirmed`, `refuted`,
+`undecided`) or a `reason`; and `proof`: the `claim`, which is the verdict's name before the probes, and what
+was found of it. A verdict that a probe refutes is replaced by the demand that a probe confirms.
 ";
 
 const PREDICTIONS: &str = "
