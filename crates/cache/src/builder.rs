@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::error::BuildError;
 use crate::inner::Inner;
 use crate::memory::Memory;
-use crate::shared::{Layout, LinkOptions, State};
+use crate::shared::{Layout, LinkOptions, Overdue, State};
 
 /// Describes a cache; [`build`](Self::build) makes it.
 ///
@@ -140,7 +140,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// A namespace that cannot stand in keys, nothing to store in, no runtime.
+    /// A namespace that cannot stand in keys, nothing to store in, no runtime, no thread.
     pub async fn build(self) -> Result<Cache, BuildError> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if !(1..=64).contains(&self.namespace.len()) || !self.namespace.chars().all(fits) {
@@ -157,13 +157,14 @@ impl Builder {
             let options = LinkOptions {
                 client,
                 prefix: layout.prefix(),
-                soft: self.soft,
+                soft: Overdue::new(self.soft)?,
                 hard: self.hard,
                 patience: self.patience,
                 heartbeat: self.heartbeat,
             };
-            (layout, options)
+            Ok((layout, options))
         });
+        let redis = redis.transpose().map_err(BuildError::NoThread)?;
         let inner = Inner::new(
             memory,
             self.calls,

@@ -1,12 +1,11 @@
 //! The cache: looking a value up, calling the function for it, and forgetting it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
 
 use crate::builder::Builder;
 use crate::clock::Clock;

@@ -1,5 +1,7 @@
 //! The time by which values in memory age.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use tokio::time::Instant;
 
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +28,11 @@ impl Clock {
 
 #[cfg(target_os = "linux")]
 fn coarse() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+    ms(rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse))
+}
+
+#[cfg(target_os = "linux")]
+fn ms(now: rustix::time::Timespec) -> u64 {
     let (s, ns) = (now.tv_sec.unsigned_abs(), u64::try_from(now.tv_nsec).unwrap_or(0));
     s.saturating_mul(1000).saturating_add(ns / 1_000_000)
 }
@@ -40,6 +46,21 @@ fn coarse() -> u64 {
     u64::try_from(START.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Milliseconds since 1970, which processes agree on as far as their clocks do.
+pub(crate) fn wall_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The same, as coarse and as cheap as [`Clock::Coarse`].
+#[cfg(target_os = "linux")]
+pub(crate) fn coarse_wall_ms() -> u64 {
+    ms(rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) use wall_ms as coarse_wall_ms;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +71,11 @@ mod tests {
         std::thread::sleep(std::time::Duration::from_millis(30));
         let passed = Clock::Coarse.now_ms() - before;
         assert!(passed >= 15, "{passed}");
+    }
+
+    #[test]
+    fn the_coarse_time_of_day_is_the_time_of_day() {
+        let (before, coarse, after) = (wall_ms(), coarse_wall_ms(), wall_ms());
+        assert!(before <= coarse + 15 && coarse <= after, "{before} {coarse} {after}");
     }
 }

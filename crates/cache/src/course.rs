@@ -5,17 +5,19 @@ mod storing;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{self, timeout_at};
 
 use crate::cache::{Loaded, Value};
+use crate::clock;
 use crate::envelope::{self, Envelope, Found, HEADER, Version};
 use crate::error::LoadError;
 use crate::flight::{Landed, Ticket};
 use crate::function::Function;
 use crate::inner::Inner;
+use crate::key::Tags;
 use crate::memory::{Before, Borrowed, Name};
 use crate::origin::{Call, Chain};
 use crate::shared::{Read, Shared};
@@ -32,7 +34,7 @@ pub(crate) struct Course {
     pub(crate) name: Name,
     /// Absent for a glance at Redis that may become a flight.
     pub(crate) ticket: Option<Ticket>,
-    pub(crate) tags: Arc<[Box<str>]>,
+    pub(crate) tags: Tags,
     pub(crate) interruptible: bool,
     /// Call the function whatever is stored.
     pub(crate) anew: bool,
@@ -78,16 +80,24 @@ impl Drop for Course {
 impl Course {
     /// Looks into Redis without a flight: a caller that goes away while it reads harms nobody.
     /// What it saw is kept for the flight that follows when that was no fresh value.
-    pub(crate) async fn glance<V: Value>(&mut self) -> Option<Arc<Option<V>>> {
+    pub(crate) async fn glance<V: Value>(&mut self, began: Instant) -> Option<Option<V>> {
         let shared = self.inner.shared.as_ref()?;
         let key = shared.layout.key(self.function.name(), &self.name);
         let before = self.sample();
-        let read = shared.read(&key, &self.remote_tags(shared)).await.ok()?;
+        let read = shared.read(&key, &self.remote_tags(shared), began).await.ok()?;
+        // Anything else the flight judges.
+        let now = clock::coarse_wall_ms();
         if let Some(Found::Value(envelope)) = read.bytes.as_deref().map(envelope::decode)
-            && let Some(Reached::Fresh(value)) =
-                self.judge(&envelope, read.stand(&envelope.tags), &before)
+            && envelope.times.are_fresh(now)
+            && read.stand(&envelope.tags)
+            && let Ok(value) = envelope.payload.map(postcard::from_bytes::<V>).transpose()
         {
-            return Some(value);
+            if !self.inner.memory.is_on() {
+                return Some(value);
+            }
+            let value = Arc::new(value);
+            self.keep(&value, envelope.times, now, &envelope.tags, &before);
+            return Some(Option::clone(&value));
         }
         self.glanced = Some((before, read));
         None
@@ -151,14 +161,15 @@ impl Course {
     /// Asks Redis until there is a value, a lease, or no use in asking.
     async fn reach<V: Value>(&mut self, shared: &Shared, key: &str) -> Reached<V> {
         let tags = self.remote_tags(shared);
-        let give_up = Instant::now() + self.function.policy.lease();
+        let give_up = time::Instant::now() + self.function.policy.lease();
         let mut watch = None;
         loop {
             let (before, read) = match self.glanced.take() {
                 Some(glanced) => glanced,
                 None => {
                     let before = self.sample();
-                    let Ok(read) = shared.read(key, &tags).await else { return Reached::Alone };
+                    let read = shared.read(key, &tags, Instant::now()).await;
+                    let Ok(read) = read else { return Reached::Alone };
                     (before, read)
                 }
             };
@@ -170,9 +181,9 @@ impl Course {
                     match &watch {
                         None => watch = Some(self.inner.flights.watch(&self.name)),
                         Some(watch) => {
-                            let look = give_up.min(Instant::now() + LOOK_AGAIN);
+                            let look = give_up.min(time::Instant::now() + LOOK_AGAIN);
                             let woken = timeout_at(look, watch.woken()).await.is_ok();
-                            if !woken && Instant::now() >= give_up {
+                            if !woken && time::Instant::now() >= give_up {
                                 return Reached::Alone;
                             }
                         }
@@ -210,7 +221,7 @@ impl Course {
         tags_stand: bool,
         before: &Sampled,
     ) -> Option<Reached<V>> {
-        let now = wall_clock();
+        let now = clock::coarse_wall_ms();
         if !tags_stand || now >= envelope.times.served_until {
             return None;
         }
@@ -225,7 +236,7 @@ impl Course {
         };
         let value = Arc::new(value);
         self.keep(&value, envelope.times, now, &envelope.tags, before);
-        Some(if now < envelope.times.fresh_until {
+        Some(if envelope.times.are_fresh(now) {
             Reached::Fresh(value)
         } else {
             Reached::Stale { value, held }
@@ -282,10 +293,4 @@ impl Course {
         let policy = &self.function.policy;
         policy.ttl.saturating_add(policy.stale).saturating_add(policy.lease())
     }
-}
-
-/// Milliseconds since 1970, which processes agree on as far as their clocks do.
-fn wall_clock() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }

@@ -41,6 +41,10 @@ impl Times {
         let fresh_until = now.saturating_add(ms(fresh_for).max(1));
         Self { fetched: now, fresh_until, served_until: fresh_until.saturating_add(ms(stale)) }
     }
+
+    pub(crate) fn are_fresh(&self, now: u64) -> bool {
+        now < self.fresh_until.min(self.served_until)
+    }
 }
 
 /// What was found under a key.

@@ -19,6 +19,9 @@ pub enum BuildError {
     /// Background tasks need a tokio runtime.
     #[error("a cache must be built inside a tokio runtime")]
     NoRuntime,
+    /// A cache in Redis has a thread, which watches that reads are answered in time.
+    #[error("no thread could be started: {0}")]
+    NoThread(std::io::Error),
 }
 
 /// Why a call of the function gave no answer of its own.

@@ -10,6 +10,7 @@ use quick_cache::DefaultHashBuilder;
 use tokio::sync::{Notify, watch};
 
 use crate::error::{Interrupted, LoadError};
+use crate::key::Tags;
 use crate::memory::Name;
 use crate::telemetry::Outcome;
 
@@ -32,7 +33,7 @@ struct Flight {
     id: u64,
     /// A [`Waiting`] of the function's types.
     waiting: Arc<dyn Any + Send + Sync>,
-    tags: Arc<[Box<str>]>,
+    tags: Tags,
 }
 
 #[derive(Default)]
@@ -73,7 +74,7 @@ impl Flights {
 
     /// Joins the flight for `name`, or becomes the head of a new one. With `anew`, one under way is
     /// left to those who wait for it already.
-    pub(crate) fn place<V, E>(&self, name: &Name, tags: &Arc<[Box<str>]>, anew: bool) -> Place<V, E>
+    pub(crate) fn place<V, E>(&self, name: &Name, tags: &Tags, anew: bool) -> Place<V, E>
     where
         V: Send + Sync + 'static,
         E: Send + Sync + 'static,
@@ -87,7 +88,7 @@ impl Flights {
         }
         let (sender, waiting) = watch::channel(None);
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let flight = Flight { id, waiting: Arc::new(waiting.clone()), tags: Arc::clone(tags) };
+        let flight = Flight { id, waiting: Arc::new(waiting.clone()), tags: tags.clone() };
         shard.flights.insert(name.clone(), flight);
         Place::Leads(Ticket { name: name.clone(), id }, sender, waiting)
     }

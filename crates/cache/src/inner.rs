@@ -3,11 +3,10 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics::Gauge;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 
 use crate::cache::{Invalidated, Loaded, Value};
 use crate::clock::Clock;
@@ -15,7 +14,7 @@ use crate::course::Course;
 use crate::error::LoadError;
 use crate::flight::{Flights, Place, Waiting, landed};
 use crate::function::Function;
-use crate::key::Tag;
+use crate::key::{Tag, Tags};
 use crate::memory::{Borrowed, Entry, Memory, Name, TAGS};
 use crate::origin::{self, Origin};
 use crate::shared::{Layout, Link, LinkOptions, Listener, Shared};
@@ -160,7 +159,7 @@ impl Inner {
         self: &Arc<Self>,
         function: &'static Function,
         name: Name,
-        tags: &Arc<[Box<str>]>,
+        tags: &Tags,
         interruptible: bool,
     ) -> Course {
         Course {
@@ -168,7 +167,7 @@ impl Inner {
             function,
             name,
             ticket: None,
-            tags: Arc::clone(tags),
+            tags: tags.clone(),
             interruptible,
             anew: false,
             glanced: None,
@@ -191,18 +190,18 @@ impl Inner {
     {
         if origin::is_inside(&name) || self.closed.load(Ordering::Acquire) {
             trace::note(function.name(), Outcome::Bypass);
-            let loaded = load().await;
+            // Boxed too: where it was to stand here, each call would have room for it.
+            let loaded = Box::pin(load()).await;
             return loaded.map(|l| l.value).map_err(|error| LoadError::Failed(Arc::new(error)));
         }
-        let tags: Arc<[Box<str>]> = names(tags());
+        let tags = Tags::new(tags());
         let mut course = self.course(function, name, &tags, interruptible);
         if !self.flights.is_under_way(&course.name)
-            && let Some(value) = course.glance::<V>().await
+            && let Some(value) = course.glance::<V>(start).await
         {
             function.meters().answered(Outcome::Redis, start.elapsed());
             trace::note(function.name(), Outcome::Redis);
-            // Nobody else has it where nothing is kept in memory.
-            return Ok(Arc::try_unwrap(value).unwrap_or_else(|shared| Option::clone(&shared)));
+            return Ok(value);
         }
         let waiting = match self.flights.place(&course.name, &tags, false) {
             Place::Waits(waiting) => {
@@ -240,7 +239,7 @@ impl Inner {
         if !idle || origin::is_inside(name) || self.closed.load(Ordering::Acquire) {
             return None;
         }
-        let tags: Arc<[Box<str>]> = names(tags());
+        let tags = Tags::new(tags());
         let Place::Leads(ticket, sender, waiting) = self.flights.place(name, &tags, anew) else {
             return None;
         };
@@ -310,10 +309,6 @@ async fn to_its_end(removal: impl Future<Output = bool> + Send + 'static) -> Inv
         // An error is the end of the runtime, and of the connection with it.
         Ok(false) | Err(_) => Invalidated::Pending,
     }
-}
-
-fn names(tags: Vec<Tag>) -> Arc<[Box<str>]> {
-    tags.into_iter().take(255).map(|tag| tag.stored().as_str().into()).collect()
 }
 
 impl Listener for Inner {

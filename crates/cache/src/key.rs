@@ -1,6 +1,8 @@
 //! Keys: what a call is stored under, built so that two different calls never share one.
 
 use std::fmt::{self, Display, Write};
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// Longer keys are stored as their first characters and a hash of 128 bits.
 const LONGEST: usize = 200;
@@ -99,6 +101,29 @@ impl Text {
 
 /// A tag is named the way a key is.
 pub type Tag = Key;
+
+/// The names of a call's tags. Mostly there are none, which takes no allocation.
+#[derive(Clone, Default)]
+pub(crate) struct Tags(Option<Arc<[Box<str>]>>);
+
+impl Tags {
+    /// As they are stored; beyond 255 they are cut off.
+    pub(crate) fn new(tags: Vec<Tag>) -> Self {
+        if tags.is_empty() {
+            return Self(None);
+        }
+        let names = tags.into_iter().take(255).map(|tag| tag.stored().as_str().into());
+        Self(Some(names.collect()))
+    }
+}
+
+impl Deref for Tags {
+    type Target = [Box<str>];
+
+    fn deref(&self) -> &[Box<str>] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
 
 impl Key {
     /// Starts with literal text, which is not escaped.

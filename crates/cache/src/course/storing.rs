@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use super::{Course, Held, Sampled, wall_clock};
+use super::{Course, Held, Sampled};
 use crate::cache::{Loaded, Value};
+use crate::clock::wall_ms;
 use crate::envelope::{self, Found, Times, Version};
 use crate::memory::Entry;
 use crate::shared::{Commit, Down};
@@ -24,7 +25,7 @@ impl Course {
         let policy = &self.function.policy;
         let fresh_for = policy.fresh_for(loaded.value.is_none(), loaded.ttl);
         let value = Arc::new(loaded.value);
-        let now = wall_clock();
+        let now = wall_ms();
         let times = Times::new(now, fresh_for, policy.stale);
         if let (Some(held), Some(shared)) = (held, &self.inner.shared) {
             let payload = value.as_ref().as_ref().map(postcard::to_allocvec::<V>).transpose();
@@ -73,7 +74,7 @@ impl Course {
         before: &Sampled,
         tags: &[Version],
     ) {
-        let (now, stale) = (wall_clock(), self.function.policy.stale);
+        let (now, stale) = (wall_ms(), self.function.policy.stale);
         let times = Times::new(now, fresh_for.min(self.inner.alone_ttl), stale);
         self.keep(value, times, now, tags, before);
     }

@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, counter, gauge};
 use redis::aio::MultiplexedConnection;
@@ -20,6 +20,7 @@ use redis::{
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
+use super::overdue::Overdue;
 use super::pending::{Due, Pending};
 use super::removal::{unlink, unlink_all, within};
 
@@ -27,13 +28,12 @@ use super::removal::{unlink, unlink_all, within};
 const SOONEST: Duration = Duration::from_millis(25);
 const LATEST: Duration = Duration::from_secs(1);
 
-#[derive(Debug, Clone)]
 pub(crate) struct LinkOptions {
     pub(crate) client: Client,
     /// What our keys begin with.
     pub(crate) prefix: String,
     /// How long a read may take before the function is called instead.
-    pub(crate) soft: Duration,
+    pub(crate) soft: Overdue,
     /// How long a write or an attempt to connect may take.
     pub(crate) hard: Duration,
     /// This many answers in a row that stay out end the connection.
@@ -258,8 +258,11 @@ impl Link {
         }
     }
 
-    pub(crate) async fn read<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Down> {
-        self.limited(self.options.soft, async |at| command.query_async(at).await).await
+    /// Asks for what stands somewhere, which is limited from when the caller `began`, just now.
+    pub(crate) async fn read(&self, command: &Cmd, began: Instant) -> Result<Value, Down> {
+        let mut connection = self.connection()?;
+        let answer = async { connection.send_packed_command(command).await?.extract_error() };
+        self.judge(self.options.soft.within(began, answer).await)
     }
 
     pub(crate) async fn script<T: FromRedisValue>(
@@ -274,21 +277,29 @@ impl Link {
         limit: Duration,
         ask: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, RedisError>,
     ) -> Result<T, Down> {
-        let connection = lock(&self.connection).clone();
-        let mut connection = connection.ok_or(Down::Silent)?;
-        match timeout(limit, ask(&mut connection)).await {
-            Ok(Ok(answer)) => {
+        let mut connection = self.connection()?;
+        self.judge(timeout(limit, ask(&mut connection)).await.ok())
+    }
+
+    fn connection(&self) -> Result<MultiplexedConnection, Down> {
+        lock(&self.connection).clone().ok_or(Down::Silent)
+    }
+
+    /// Notes how a command ended, or that no answer came in time.
+    fn judge<T>(&self, answer: Option<Result<T, RedisError>>) -> Result<T, Down> {
+        match answer {
+            Some(Ok(answer)) => {
                 self.failing.store(0, Ordering::Relaxed);
                 Ok(answer)
             }
-            Ok(Err(error)) => {
+            Some(Err(error)) => {
                 self.count(&error);
                 if error.is_connection_dropped() || error.is_unrecoverable_error() {
                     self.lost.notify_waiters();
                 }
                 Err(if is_of_the_connection(&error) { Down::Silent } else { Down::Refused })
             }
-            Err(_) => {
+            None => {
                 self.meters.timeout.increment(1);
                 if self.failing.fetch_add(1, Ordering::Relaxed) + 1 >= self.options.patience {
                     self.lost.notify_waiters();

@@ -2,19 +2,21 @@
 //! it was invalidated.
 
 mod link;
+mod overdue;
 mod pending;
 mod removal;
 mod scripts;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use redis::cmd;
+use redis::{Cmd, Value};
 
 use crate::envelope::{HEADER, Version, lease};
 use crate::memory::Name;
 
 pub(crate) use link::{Down, Link, LinkOptions, Listener, State};
+pub(crate) use overdue::Overdue;
 
 /// How keys are written: `namespace:function@id:arguments`, `namespace:#tag`, and for the right to
 /// refresh a value that is still served `namespace:!function@id:arguments`.
@@ -114,16 +116,28 @@ impl Shared {
         Self { layout, link, scripts: scripts::Scripts::new() }
     }
 
-    pub(crate) async fn read(&self, key: &str, tags: &[String]) -> Result<Read, Down> {
-        if tags.is_empty() {
-            let bytes = self.link.read(cmd("GET").arg(key)).await?;
-            return Ok(Read { bytes, tags: Vec::new() });
-        }
-        let mut found: Vec<Option<Vec<u8>>> =
-            self.link.read(cmd("MGET").arg(key).arg(tags)).await?;
-        let bytes = if found.is_empty() { None } else { found.remove(0) };
-        let tags = found.into_iter().map(|tag| tag.and_then(|tag| tag.try_into().ok())).collect();
-        Ok(Read { bytes, tags })
+    /// What stands under a key and its tags, asked for by a caller that `began` just now.
+    pub(crate) async fn read(
+        &self,
+        key: &str,
+        tags: &[String],
+        began: Instant,
+    ) -> Result<Read, Down> {
+        // With room for all of it, which is otherwise grown into step by step.
+        let room = 4 + key.len() + tags.iter().map(String::len).sum::<usize>();
+        let mut command = Cmd::with_capacity(2 + tags.len(), room);
+        command.arg(if tags.is_empty() { "GET" } else { "MGET" }).arg(key).arg(tags);
+        let mut tag_versions = Vec::new();
+        let bytes = match self.link.read(&command, began).await? {
+            Value::Array(found) => {
+                let mut found = found.into_iter().map(bytes);
+                let value = found.next().flatten();
+                tag_versions.extend(found.map(|tag| tag?.try_into().ok()));
+                value
+            }
+            value => bytes(value),
+        };
+        Ok(Read { bytes, tags: tag_versions })
     }
 
     /// Takes the lease on an absent value, or on one that was seen to begin with `outdated`.
@@ -188,6 +202,14 @@ impl Shared {
         call.key(self.layout.refresh(key)).arg(&seen[..]).arg(ms(lasts));
         let given: i64 = self.link.script(&call).await?;
         Ok(given == 1)
+    }
+}
+
+/// What stands under a key, without copying it.
+fn bytes(value: Value) -> Option<Vec<u8>> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        _ => None,
     }
 }
 
