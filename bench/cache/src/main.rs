@@ -5,10 +5,11 @@
 //! looked at with a profiler.
 
 use std::hint::black_box;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use cached::{AsyncRedisCache, ConcurrentCachedAsync as _};
+use cached::AsyncRedisCache;
+use cached::macros::concurrent_cached;
 use pinchpoint_cache::{Cache, Function, Policy, cached, key};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,26 @@ static NUMBER: Function = Function::new("number", Policy::new(Duration::from_sec
 #[cached(cache = cache, key = "user:{id}", ttl = "1h")]
 async fn get_user(cache: &Cache, id: i64) -> Option<User> {
     Some(user(id))
+}
+
+/// The same function with the peer's attribute.
+#[concurrent_cached(
+    map_error = r##"|error| Failure::from(error)"##,
+    ty = "AsyncRedisCache<String, User>",
+    create = r##"{ peer_store().await }"##,
+    key = "String",
+    convert = r##"{ format!("user:{id}") }"##
+)]
+async fn peer_get_user(id: i64) -> Result<User, Failure> {
+    Ok(user(id))
+}
+
+static REDIS: OnceLock<String> = OnceLock::new();
+
+async fn peer_store() -> AsyncRedisCache<String, User> {
+    let url = REDIS.get().expect("set at the start");
+    let store = AsyncRedisCache::builder("bench-peer").connection_string(url);
+    store.ttl(Duration::from_secs(3600)).build().await.expect("a store in Redis")
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -94,11 +115,13 @@ struct Bench {
     quick: quick_cache::sync::Cache<String, i64>,
     quick_user: quick_cache::sync::Cache<String, Arc<User>>,
     moka: moka::sync::Cache<String, i64>,
+    /// Each contestant has a store of its own, as those of the stores themselves have.
+    numbers: Cache,
+    users: Cache,
     memory: Cache,
     /// No memory of its own: every hit is one in Redis.
     shared: Cache,
     bare: redis::aio::MultiplexedConnection,
-    peer: Arc<AsyncRedisCache<String, User>>,
 }
 
 impl Bench {
@@ -107,6 +130,8 @@ impl Bench {
         let quick = quick_cache::sync::Cache::new(10_000);
         let quick_user = quick_cache::sync::Cache::new(10_000);
         let moka = moka::sync::Cache::builder().max_capacity(10_000).build();
+        let numbers = Cache::builder("bench").build().await?;
+        let users = Cache::builder("bench").build().await?;
         let memory = Cache::builder("bench").build().await?;
         let shared = Cache::builder("bench").memory(0).redis(url)?.build().await?;
         let info: redis::ConnectionInfo = redis::IntoConnectionInfo::into_connection_info(url)?;
@@ -114,24 +139,22 @@ impl Bench {
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
         let mut bare = redis::Client::open(info)?.get_multiplexed_async_connection().await?;
-        let peer = AsyncRedisCache::builder("bench-peer").connection_string(url);
-        let peer = peer.ttl(Duration::from_secs(3600)).build().await?;
+        REDIS.set(url.to_owned()).map_err(|_| "one bench a process")?;
         for (id, key) in (0..KEYS).zip(&keys) {
             quick.insert(key.clone(), id);
             quick_user.insert(key.clone(), Arc::new(user(id)));
             moka.insert(key.clone(), id);
             let _ = get_user(&memory, id).await;
             let load = || async move { Ok::<_, ()>(Some(id).into()) };
-            let _ = memory.get_or_load(&NUMBER, key!("user:{id}"), load).await;
+            let _ = numbers.get_or_load(&NUMBER, key!("user:{id}"), load).await;
             let load = || async move { Ok::<_, ()>(Some(user(id)).into()) };
-            let _ = memory.get_or_load(&PLAIN, key!("user:{id}"), load).await;
-            let _ = shared.get_or_load(&PLAIN, key!("user:{id}"), load).await;
+            let _ = users.get_or_load(&PLAIN, key!("user:{id}"), load).await;
+            let _ = get_user(&shared, id).await;
             let bytes = postcard::to_allocvec(&user(id))?;
             redis::cmd("SET").arg(key).arg(bytes).exec_async(&mut bare).await?;
-            let _ = peer.async_cache_set(key.clone(), user(id)).await?;
+            let _ = peer_get_user(id).await?;
         }
-        let peer = Arc::new(peer);
-        Ok(Self { keys, quick, quick_user, moka, memory, shared, bare, peer })
+        Ok(Self { keys, quick, quick_user, moka, numbers, users, memory, shared, bare })
     }
 
     /// Nanoseconds of one hit.
@@ -154,7 +177,7 @@ impl Bench {
                 for i in 0..IN_PROCESS {
                     let id = i % KEYS;
                     let load = || async move { Ok::<_, ()>(Some(id).into()) };
-                    black_box(self.memory.get_or_load(&NUMBER, key!("user:{id}"), load).await.ok());
+                    black_box(self.numbers.get_or_load(&NUMBER, key!("user:{id}"), load).await.ok());
                 }
                 IN_PROCESS
             }
@@ -169,7 +192,7 @@ impl Bench {
                 for i in 0..IN_PROCESS {
                     let id = i % KEYS;
                     let load = || async move { Ok::<_, ()>(Some(user(id)).into()) };
-                    black_box(self.memory.get_or_load(&PLAIN, key!("user:{id}"), load).await.ok());
+                    black_box(self.users.get_or_load(&PLAIN, key!("user:{id}"), load).await.ok());
                 }
                 IN_PROCESS
             }
@@ -240,12 +263,10 @@ impl Bench {
     }
 
     async fn shared_hit(&self, i: i64) -> Option<User> {
-        let id = i % KEYS;
-        let load = || async move { Ok::<_, ()>(Some(user(id)).into()) };
-        self.shared.get_or_load(&PLAIN, key!("user:{id}"), load).await.ok().flatten()
+        get_user(&self.shared, i % KEYS).await
     }
 
-    async fn peer_hit(&self, i: i64) -> Result<Option<User>, Failure> {
-        Ok(self.peer.async_cache_get(&self.keys[(i % KEYS) as usize]).await?)
+    async fn peer_hit(&self, i: i64) -> Result<User, Failure> {
+        peer_get_user(i % KEYS).await
     }
 }

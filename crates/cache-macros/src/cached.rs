@@ -172,7 +172,7 @@ fn call(
     uncached: &Ident,
     turbofish: Option<&TokenStream>,
 ) -> Result<impl Fn(bool) -> TokenStream> {
-    let key = template::key(&options.key)?;
+    let key = template::written(&options.key)?;
     let tags = options.tags.iter().map(template::key).collect::<Result<Vec<_>>>()?;
     let Arguments { clones, passed, receiver, .. } = arguments;
     let (clone_self, target) = match receiver {
@@ -195,9 +195,13 @@ fn call(
             use ::pinchpoint_cache::glue::{
                 CloneOf as _, FromInterrupted as _, NoCloneOf as _, NotFromInterrupted as _,
             };
-            let __key = #key;
             let __cache: &::pinchpoint_cache::Cache = &(#cache);
-            #hit
+            // A hit has its key where it was written; only a call keeps one.
+            let __key = {
+                #key
+                #hit
+                __key
+            };
             let __error = ::pinchpoint_cache::glue::error_of(__shape, __returned);
             let __plan = ::pinchpoint_cache::glue::Plan {
                 function: #own #about(),

@@ -5,9 +5,15 @@ use quote::quote;
 use syn::spanned::Spanned;
 use syn::{Error, Expr, LitStr, Result};
 
-/// An expression of type `Key`. It is written in place: moving a key that has just been written costs
-/// as much as writing it.
+/// An expression of type `Key`.
 pub(crate) fn key(template: &LitStr) -> Result<TokenStream> {
+    let written = written(template)?;
+    Ok(quote!({ #written __key }))
+}
+
+/// Statements that leave the key in `__key`. A hit has them where it looks the key up: moving a key that
+/// has just been written costs as much as writing it.
+pub(crate) fn written(template: &LitStr) -> Result<TokenStream> {
     let mut literal = String::new();
     let mut first: Option<String> = None;
     let mut parts = Vec::new();
@@ -41,15 +47,16 @@ pub(crate) fn key(template: &LitStr) -> Result<TokenStream> {
     if first.is_none() && literal.is_empty() {
         return Err(Error::new(template.span(), "a key cannot be empty"));
     }
-    let Some(first) = first else { return Ok(quote!(::pinchpoint_cache::Key::text(#literal))) };
+    let Some(first) = first else {
+        return Ok(quote!(let __key = ::pinchpoint_cache::Key::text(#literal);));
+    };
     parts.extend(text_part(&literal));
-    Ok(quote!({
+    Ok(quote! {
         #[allow(unused_imports)]
         use ::pinchpoint_cache::glue::{Numbered as _, Shown as _};
         let mut __key = ::pinchpoint_cache::Key::text(#first);
         #(#parts)*
-        __key
-    }))
+    })
 }
 
 fn text_part(literal: &str) -> Option<TokenStream> {
@@ -84,7 +91,7 @@ fn value(inside: &str, span: Span) -> Result<Expr> {
 
 /// The names that a template mentions at the start of its values.
 pub(crate) fn parse(text: &LitStr) -> Result<()> {
-    key(text).map(|_| ())
+    written(text).map(|_| ())
 }
 
 #[cfg(test)]
@@ -97,8 +104,8 @@ mod tests {
         match key(&LitStr::new(text, Span::call_site())) {
             Ok(tokens) => {
                 let text = tokens.to_string().replace(' ', "").replace("::pinchpoint_cache::", "");
-                let text = text.split_once("Shownas_};").map_or(text.as_str(), |(_, text)| text);
-                text.trim_end_matches('}').to_owned()
+                let text = text.trim_start_matches('{').trim_end_matches('}');
+                text.split_once("Shownas_};").map_or(text, |(_, text)| text).to_owned()
             }
             Err(error) => format!("error: {error}"),
         }
@@ -115,7 +122,7 @@ mod tests {
             "letmut__key=Key::text(\"\");(&&glue::Part(&a.b)).write_to(&mut__key);\
              glue::text(&mut__key,\":x\");__key"
         );
-        assert_eq!(expand("a{{b}}"), "Key::text(\"a{b}\")");
+        assert_eq!(expand("a{{b}}"), "let__key=Key::text(\"a{b}\");__key");
         assert_eq!(
             expand("{name.to_lowercase()}"),
             "letmut__key=Key::text(\"\");(&&glue::Part(&name.to_lowercase())).write_to(&mut__key);__key"

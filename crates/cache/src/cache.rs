@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::error::{Interrupted, LoadError};
 use crate::flight::{Waiting, landed};
 use crate::function::Function;
-use crate::inner::{Hit, Inner};
+use crate::inner::Inner;
 use crate::key::{Key, Tag};
 use crate::memory::{Borrowed, Memory, Name, TAGS};
 use crate::trace;
@@ -102,11 +102,16 @@ impl Cache {
         Self { inner }
     }
 
-    /// A fresh value from memory: all that most calls of a warm cache need.
+    /// What `take` makes of a fresh value from memory: all that most calls of a warm cache need.
     #[inline]
-    pub(crate) fn hit<V: Value>(&self, function: &Function, key: &Key) -> Option<Hit<V>> {
+    pub(crate) fn hit<V: Value, R>(
+        &self,
+        function: &Function,
+        key: &Key,
+        take: impl FnOnce(&Option<V>) -> R,
+    ) -> Option<R> {
         let text = key.short()?;
-        self.inner.hit(function, Borrowed { function: function.id::<V>(), text })
+        self.inner.hit(function, Borrowed { function: function.id::<V>(), text }, take)
     }
 
     /// The value of `function` for `key`: from memory, from Redis, or by calling `load`.
@@ -167,7 +172,7 @@ impl Cache {
         L: FnOnce() -> F + Send,
         F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
     {
-        if let Some(Hit(value)) = self.hit(function, &key) {
+        if let Some(value) = self.hit(function, &key, Option::clone) {
             return Ok(value);
         }
         self.call(Request { function, key, interruptible: true }, tags, load).await

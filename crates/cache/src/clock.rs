@@ -18,6 +18,7 @@ impl Clock {
     }
 
     /// Milliseconds since some moment before the first reading.
+    #[inline]
     pub(crate) fn now_ms(self) -> u64 {
         match self {
             Self::Coarse => coarse(),
@@ -27,6 +28,7 @@ impl Clock {
 }
 
 #[cfg(target_os = "linux")]
+#[inline]
 fn coarse() -> u64 {
     ms(rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse))
 }

@@ -75,6 +75,7 @@ impl Function {
     }
 
     /// Tells this function and the shape of its values from any other's; stands in every key.
+    #[inline]
     pub(crate) fn id<V: Value>(&self) -> u64 {
         let kind = TypeId::of::<V>();
         let (first, id) = *self.first.get_or_init(|| (kind, self.make_id::<V>()));
@@ -92,6 +93,7 @@ impl Function {
         hash64(&fingerprint::<V>().to_le_bytes(), scoped).max(1) // 0 stands for tags
     }
 
+    #[inline]
     pub(crate) fn meters(&self) -> &Meters {
         self.meters.get_or_init(|| Meters::new(self.name))
     }

@@ -47,6 +47,7 @@ impl<T: Value, E: Send + 'static> Shape<Result<Option<T>, E>> for FallibleOption
     fn split(self, returned: Result<Option<T>, E>) -> Result<Loaded<T>, E> {
         returned.map(Loaded::from)
     }
+    #[inline]
     fn join(self, value: Option<T>) -> Option<Result<Option<T>, E>> {
         Some(Ok(value))
     }
@@ -63,6 +64,7 @@ impl<T: Value, E: Send + 'static> Shape<Result<T, E>> for Fallible {
     fn split(self, returned: Result<T, E>) -> Result<Loaded<T>, E> {
         returned.map(|value| Some(value).into())
     }
+    #[inline]
     fn join(self, value: Option<T>) -> Option<Result<T, E>> {
         value.map(Ok)
     }
@@ -79,6 +81,7 @@ impl<T: Value> Shape<Option<T>> for Optional {
     fn split(self, returned: Option<T>) -> Result<Loaded<T>, Infallible> {
         Ok(returned.into())
     }
+    #[inline]
     fn join(self, value: Option<T>) -> Option<Option<T>> {
         Some(value)
     }
@@ -95,6 +98,7 @@ impl<T: Value> Shape<T> for Plain {
     fn split(self, returned: T) -> Result<Loaded<T>, Infallible> {
         Ok(Some(returned).into())
     }
+    #[inline]
     fn join(self, value: Option<T>) -> Option<T> {
         value
     }
@@ -246,7 +250,7 @@ pub fn hit<S: Shape<R>, R>(
     shape: S,
     _: Returned<R>,
 ) -> Option<R> {
-    shape.join(cache.hit::<S::Value>(function, key)?.0)
+    cache.hit(function, key, |value: &Option<S::Value>| shape.join(value.clone()))?
 }
 
 /// Makes a cached call. `load` calls the function; a second time only when a caller can be given

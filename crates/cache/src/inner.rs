@@ -35,9 +35,6 @@ pub(crate) struct Inner {
     tasks: Mutex<Vec<AbortHandle>>,
 }
 
-/// A fresh answer: a value, or that there is none.
-pub(crate) struct Hit<V>(pub(crate) Option<V>);
-
 /// What an entry of the in-process level is good for.
 enum Verdict {
     Fresh { refresh: bool },
@@ -78,6 +75,7 @@ impl Inner {
     }
 
     /// Milliseconds on the cache's own clock.
+    #[inline]
     pub(crate) fn now(&self) -> u64 {
         self.clock.now_ms()
     }
@@ -100,22 +98,33 @@ impl Inner {
         }
     }
 
-    /// The in-process level's answer, when it is fresh and calls for nothing else.
+    /// What `take` makes of the in-process level's answer, when it is fresh and calls for nothing else.
+    ///
+    /// `take` clones the value to where it is to stand: a move on the way costs as much as a lookup.
     #[inline]
-    pub(crate) fn hit<V: Value>(&self, function: &Function, name: Borrowed<'_>) -> Option<Hit<V>> {
+    pub(crate) fn hit<V: Value, R>(
+        &self,
+        function: &Function,
+        name: Borrowed<'_>,
+        take: impl FnOnce(&Option<V>) -> R,
+    ) -> Option<R> {
         let meters = function.meters();
         let timed = meters.is_timed().then(Instant::now);
-        let entry = self.memory.get(name)?;
-        if !matches!(self.judge(function, &entry), Verdict::Fresh { refresh: false }) {
-            return None;
-        }
-        let value = entry.value.downcast_ref::<Option<V>>()?.clone();
-        if timed.is_some() {
-            self.memory.touch_tags(&entry);
-        }
-        meters.memory_hit(timed.map(|start| start.elapsed()));
+        let entry = self.fresh(function, name)?;
+        let taken = take(entry.value()?);
+        meters.memory_hit();
         trace::note(function.name(), Outcome::Memory);
-        Some(Hit(value))
+        if let Some(start) = timed {
+            self.memory.touch_tags(&entry);
+            meters.memory_hit_took(start.elapsed());
+        }
+        Some(taken)
+    }
+
+    fn fresh(&self, function: &Function, name: Borrowed<'_>) -> Option<Arc<Entry>> {
+        let entry = self.memory.get(name)?;
+        let fresh = matches!(self.judge(function, &entry), Verdict::Fresh { refresh: false });
+        fresh.then_some(entry)
     }
 
     /// The in-process level's answer, if it has one, and whether to fetch the value anew.
@@ -130,10 +139,11 @@ impl Inner {
             Verdict::Stale { refresh } => (Outcome::Stale, refresh),
             Verdict::Dead => return None,
         };
-        let value = entry.value.downcast_ref::<Option<V>>()?;
+        let value = entry.value::<V>()?;
         Some((value.clone(), outcome, refresh))
     }
 
+    #[inline]
     fn judge(&self, function: &Function, entry: &Entry) -> Verdict {
         let now = self.now();
         let refresh = now >= entry.refresh_at.load(Ordering::Relaxed);

