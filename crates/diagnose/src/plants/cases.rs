@@ -77,6 +77,19 @@ fn processor() -> Vec<Case> {
     let mut many = Plant { cpu: 0.99, backends: Some((0.1, 4.0)), users: 200, ..Plant::quiet() };
     many.phases = vec![(Phase::Execute, 5.0)];
     many.waits = vec![(WaitClass::Running, "running", 4.8)];
+    // Where every session waits for a CPU, so does who looks at them; and who is woken is still called idle.
+    let mut unseen = many.clone();
+    unseen.change = |_, observation, _| {
+        let Some(sessions) = observation.sessions.as_mut() else { return };
+        (sessions.looks, sessions.active) = (2, 3.0);
+    };
+    let mut called_idle = many.clone();
+    called_idle.change = |_, observation, _| {
+        let Some(sessions) = observation.sessions.as_mut() else { return };
+        sessions.active = 3.0;
+        sessions.waits.clear();
+        observation.counters.remove(&Counter::ActiveMs);
+    };
     let mut fewer = many.clone();
     (fewer.users, fewer.cpu) = (32, 0.99);
     let elsewhere = Plant { backends: None, cpu: 0.97, ..Plant::quiet() };
@@ -103,6 +116,8 @@ fn processor() -> Vec<Case> {
         ),
         ("quota that looks like a row", throttled(WaitClass::RowLock, "Lock:x"), "cpu-throttling"),
         ("too many sessions", many, "too-many-backends"),
+        ("too many sessions, hardly looked at", unseen, "too-many-backends"),
+        ("too many sessions, of which most are called idle", called_idle, "too-many-backends"),
         ("many sessions", fewer, "server-cpu"),
     ]
 }

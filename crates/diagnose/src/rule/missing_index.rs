@@ -6,7 +6,7 @@ use crate::reading::{Reading, sound};
 use crate::seen::Seen;
 
 /// Rows read by sequential scans for an operation from which an index would have to be looked for.
-const ROWS: f64 = 1_000.0;
+const ROWS: f64 = 500.0;
 /// Rows read for each row that is returned or changed.
 const FOR_ONE: f64 = 100.0;
 /// Share of the statements' execution that one of them takes.
@@ -29,7 +29,7 @@ pub(crate) const RULE: Rule = Rule {
         "server-wait",
     ],
     page: Page {
-        signature: "At least a thousand rows are read by sequential scans for each operation, a \
+        signature: "At least five hundred rows are read by sequential scans for each operation, a \
                     hundred or more for each row that comes of it, and executing takes at least \
                     30 % of the time or the server has no CPU left.",
         evidence: "`seq_tup_read` for each operation; the statement that takes most of the \

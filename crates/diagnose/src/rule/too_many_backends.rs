@@ -1,6 +1,6 @@
-use pinchpoint_measure::significant;
+use pinchpoint_measure::{Phase, significant};
 
-use super::{Candidate, Finding, Page, Rule, Signal};
+use super::{Candidate, Clue, Finding, Page, Rule, Signal};
 use crate::Machine;
 use crate::reading::{Reading, sound};
 
@@ -21,8 +21,9 @@ pub(crate) const RULE: Rule = Rule {
     page: Page {
         signature: "At least 32 sessions for each core execute at a time, they wait for a CPU longer \
                     than they are on one and for a tenth of their time, and no CPU is left.",
-        evidence: "Sampled sessions; the kernel's accounts of the server's processes: time on a CPU, \
-                   time ready and waiting, times put off.",
+        evidence: "The kernel's accounts of the server's processes: time on a CPU, time ready and \
+                   waiting, times put off; sampled sessions, where there are more of them; statements \
+                   that are sent and not answered, by our clock.",
         counter_evidence: "CPU for each operation is the same with fewer sessions: then it is plain \
                            lack of CPU. `pinchpoint pool` measures it.",
         advice: &[
@@ -34,32 +35,31 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn examine(reading: &Reading, machine: &Machine) -> Finding {
-    let Some((seen, samples)) = reading.seen().and_then(|s| Some((s, s.samples()?))) else {
-        return Finding::cleared("");
-    };
-    let cores = seen.process("postgres").and_then(|p| p.cpus).unwrap_or(machine.cores());
-    // A session that has been woken and has no CPU yet still says that it is idle.
-    let ready = seen
-        .observation
-        .backends
-        .map_or(0.0, |b| sound((b.cpu_s + b.run_delay_s) / seen.observation.seconds));
-    let each = sound(samples.active.max(ready) / cores);
-    let text = format!("{} sessions for each core execute at a time", significant(each, 2));
+    let Some(seen) = reading.seen() else { return Finding::cleared("") };
     let Some(backends) = seen.observation.backends else { return Finding::cleared("") };
+    let cores = seen.process("postgres").and_then(|p| p.cpus).unwrap_or(machine.cores());
+    // A session that has been woken and has no CPU yet still says that it is idle, and a watcher that
+    // gets no CPU either looks too seldom to tell. The kernel's accounts miss neither.
+    let ready = sound((backends.cpu_s + backends.run_delay_s) / seen.observation.seconds);
+    let active = seen.samples().map_or(0.0, |samples| samples.active);
+    let each = sound(active.max(ready) / cores);
+    let text = format!("{} sessions for each core execute at a time", significant(each, 2));
     let (cpu, delay) = (seen.each_ms(backends.cpu_s), seen.each_ms(backends.run_delay_s));
     let hardly = reading.share_of(delay) < WAITING;
     if each < FOR_A_CORE || delay < cpu || hardly || !reading.no_cpu_left() {
         return Finding::cleared(if each >= 1.0 { text } else { String::new() });
     }
     let put_off = significant(sound(backends.preemptions / seen.operations), 2);
-    let evidence = vec![
-        Signal::Samples.says(text.clone()),
+    let source = if active > ready { Signal::Samples } else { Signal::Kernel };
+    let mut evidence = vec![
+        source.says(text.clone()),
         Signal::Kernel.says(format!(
             "{} ms of an operation on a CPU, {} ms waiting for one, put off {put_off} times",
             significant(cpu, 3),
             significant(delay, 3)
         )),
     ];
+    evidence.extend(sent(reading));
     let against = vec!["CPU for each operation with fewer sessions was not measured".to_owned()];
     // As many again as the cores do now is what shorter run queues have given at most.
     let found = Candidate {
@@ -70,4 +70,14 @@ fn examine(reading: &Reading, machine: &Machine) -> Finding {
         ..Candidate::default()
     };
     Finding::suspect(text, found)
+}
+
+/// Statements that are sent and not answered, by the load's own clock (Little 1961).
+fn sent(reading: &Reading) -> Option<Clue> {
+    if reading.requests {
+        return None;
+    }
+    let there = reading.phase_ms(|phase| matches!(phase, Phase::Transfer | Phase::Execute));
+    let statements = significant(reading.ops_per_s() * there / 1000.0, 2);
+    Some(Signal::Clock.says(format!("{statements} statements are at the server at a time")))
 }
