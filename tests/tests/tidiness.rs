@@ -44,6 +44,13 @@ fn files_hold_one_subject() {
 }
 
 #[test]
+fn the_caches_example_is_a_service_of_forty_lines() {
+    let path = root().join("crates/cache/examples/service.rs");
+    let lines = fs::read_to_string(path).expect("the example").lines().count();
+    assert!(lines <= 40, "{lines} lines: what a reader needs first should fit on a screen");
+}
+
+#[test]
 fn nothing_is_left_behind() {
     // Spelled in pieces, so that this file does not find itself.
     let banned = [

@@ -67,14 +67,17 @@ impl Asked {
                 name: format!("{name} memory"),
                 controller: CONTROLLERS[1],
                 asked: format!("{} MiB", bytes >> 20),
-                v1: vec![("memory.limit_in_bytes", bytes.to_string())],
-                v2: vec![("memory.max", bytes.to_string())],
+                v1: vec![(MEMORY_FILES[0], bytes.to_string())],
+                v2: vec![(MEMORY_FILES[1], bytes.to_string())],
                 scope: format!("MemoryMax={bytes}"),
             });
         }
         resources
     }
 }
+
+/// The file of a memory limit, of version 1 and of version 2.
+const MEMORY_FILES: [&str; 2] = ["memory.limit_in_bytes", "memory.max"];
 
 /// The files of a CPU limit: period and quota of version 1, and both in one of version 2.
 fn cpu_files(cpus: f64) -> [(&'static str, String); 3] {
@@ -158,6 +161,18 @@ impl Limits {
         let reported = self.report.iter().find(|l| l.name.ends_with("cpus")).map(|l| l.how.clone());
         let why = self.no_knob.clone().or(reported);
         Err(StackError::NoCpuLimit { why: why.unwrap_or_else(|| "started without one".to_owned()) })
+    }
+
+    /// Changes the memory limit of the groups, while processes run in them. What they hold beyond a
+    /// lower one is taken back first, where it can be: the page cache.
+    pub(crate) fn set_memory(&self, bytes: u64) -> Result<(), StackError> {
+        let files = self.groups.iter().flat_map(|group| MEMORY_FILES.map(|file| group.join(file)));
+        let Some(path) = files.into_iter().find(|path| path.is_file()) else {
+            let reported = self.report.iter().find(|l| l.name.ends_with("memory"));
+            let why = reported.map_or("started without one", |l| l.how.as_str()).to_owned();
+            return Err(StackError::NoMemoryLimit { why });
+        };
+        fs::write(&path, bytes.to_string()).map_err(StackError::path("write", &path))
     }
 
     /// The files through which a process joins the groups.

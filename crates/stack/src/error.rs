@@ -43,6 +43,12 @@ pub enum StackError {
         /// What stands in the way.
         why: String,
     },
+    /// The memory limit of a running process cannot be changed.
+    #[error("the memory limit cannot be changed while it runs: {why}")]
+    NoMemoryLimit {
+        /// What stands in the way.
+        why: String,
+    },
     /// No PgBouncer.
     #[error(
         "no pgbouncer was found in PATH or the usual places; install it (Debian, Ubuntu: apt-get \

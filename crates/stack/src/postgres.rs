@@ -242,6 +242,12 @@ impl Postgres {
         self.process.limits.set_cpus(cpus)
     }
 
+    /// Changes how much memory its processes may use, page cache included, from now on. Only where it
+    /// was started with [`PostgresOptions::memory_bytes`] and control groups carry that.
+    pub fn set_memory(&self, bytes: u64) -> Result<(), StackError> {
+        self.process.limits.set_memory(bytes)
+    }
+
     /// The last lines of its log.
     pub fn log_tail(&self, lines: usize) -> String {
         self.process.log_tail(lines)

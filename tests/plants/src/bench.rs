@@ -44,6 +44,7 @@ pub struct Pair {
 /// A server with what a plant needs, ready to be planted in.
 struct Bed {
     server: Server,
+    memory_bytes: Option<u64>,
     delays: Option<Delays>,
 }
 
@@ -102,7 +103,7 @@ impl Bed {
             session.run(sql)?;
         }
         drop(session);
-        Ok(Self { server, delays })
+        Ok(Self { server, memory_bytes: scene.memory_bytes, delays })
     }
 
     fn measure(&self, state: &State, command: &Path, effort: Effort) -> Result<Seen, String> {
@@ -115,6 +116,9 @@ impl Bed {
         self.slow_down(&state.slow)?;
         let cpus = state.cpus.unwrap_or(f64::INFINITY);
         self.server.postgres().set_cpus(cpus).map_err(|e| e.to_string())?;
+        if let Some(bytes) = state.memory_bytes.or(self.memory_bytes) {
+            self.server.postgres().set_memory(bytes).map_err(|e| e.to_string())?;
+        }
         let way = state.way.map(|way| {
             let shape = Shape { delay: way.delay, bytes_per_s: way.bytes_per_s };
             let upstream = Upstream::Tcp("127.0.0.1".to_owned(), self.server.postgres().port());

@@ -97,6 +97,8 @@ pub struct State {
     pub slow: Vec<(Slow, Duration)>,
     /// CPUs of the server; all when absent.
     pub cpus: Option<f64>,
+    /// Memory of the server in bytes, page cache included; what the scene gives it when absent.
+    pub memory_bytes: Option<u64>,
     /// A slower way to the server.
     pub way: Option<Way>,
     /// Statements run on the server before the load.

@@ -20,6 +20,7 @@ pub const PLANTS: &[&Plant] = &[
     &disk::FSYNC_DECOY,
     &disk::SLOW_READS,
     &disk::CHECKPOINTS,
+    &disk::MEMORY,
     &network::ROUND_TRIPS,
     &network::BANDWIDTH,
     &load::TINY_POOL,
@@ -32,21 +33,22 @@ pub const PLANTS: &[&Plant] = &[
     &locks::HOT_ROW_FLUSH,
     &locks::IDLE_BLOCKER,
     &locks::TABLE_LOCK,
+    &statements::VACUUM,
     &statements::BLOAT,
     &statements::NO_INDEX,
     &statements::N_PLUS_ONE,
     &statements::UNPREPARED,
     &statements::TEMP_FILES,
     &quiet::NEIGHBOUR,
+    &quiet::SWITCHED_ON,
     &quiet::NOTHING,
 ];
 
 /// What is in the research's list and not planted here, and why.
 pub const NOT_REPRODUCED: &[(&str, &str)] = &[
     ("slow reader", "the load reads as fast as it can; a reader that does not is no load of ours"),
-    ("memory, swap", "no swap here, so a limit kills a backend instead of making it slow"),
+    ("swap", "there is none here"),
     ("right-most leaf, many partitions", "two cores show no contention of LWLocks"),
-    ("vacuum storm", "on two cores and a small table its workers end before they are seen"),
 ];
 
 /// A load of so many clients by a script, and nothing else.

@@ -208,6 +208,15 @@ fn work() -> Vec<Case> {
         observation.sessions.as_mut().expect("sessions").autovacuum_workers = 2.0;
         observation.counters.insert(Counter::Vacuums, 8.0);
     };
+    let mut computing = Plant { cpu: 0.97, users: 2, ..Plant::quiet() };
+    computing.change = |_, observation, _| {
+        observation.sessions.as_mut().expect("sessions").autovacuum_workers = 3.0;
+        observation.counters.insert(Counter::Vacuums, 8.0);
+    };
+    let mut beside = Plant { users: 16, ..computing.clone() };
+    beside.change = |_, observation, _| {
+        observation.sessions.as_mut().expect("sessions").autovacuum_workers = 0.8;
+    };
     let mut bloat = Plant { cpu: 0.97, ..Plant::quiet() };
     bloat.counters = vec![
         (Counter::RowsUpdated, 1.0),
@@ -220,7 +229,18 @@ fn work() -> Vec<Case> {
         let host = observation.host.as_mut().expect("host");
         (host.memory_pressure, host.swapped_pages) = (Some(0.4), Some(10_000.0));
     };
+    // Its own limit takes the page cache away, which the kernel hardly counts as pressure.
+    let mut squeezed = Plant::waiting(WaitClass::DataRead, "IO:DataFileRead", 1.0);
+    squeezed.change = |_, observation, stack| {
+        observation.host.as_mut().expect("host").memory_pressure = Some(0.05);
+        let postgres = process("postgres", 2.0, 0.4, 0.0);
+        stack.processes.push(ProcessFigures { memory_pushes: Some(5_000), ..postgres });
+    };
+    let mut roomy = squeezed.clone();
+    roomy.change = |_, _, stack| stack.processes.push(process("postgres", 2.0, 0.4, 0.0));
     vec![
+        ("a memory limit that leaves no page cache", squeezed, "memory"),
+        ("a slow disk within a memory limit that is not met", roomy, "data-io"),
         ("no index", scan, "missing-index"),
         ("small tables read whole", few, "server-cpu"),
         ("planning", plans, "planning"),
@@ -228,6 +248,8 @@ fn work() -> Vec<Case> {
         ("checkpoints", storm, "checkpoints"),
         ("no checkpoints", rare, "wal-flush"),
         ("vacuum", vacuum, "autovacuum"),
+        ("vacuum of many that compute", computing, "autovacuum"),
+        ("a vacuum beside many that compute", beside, "server-cpu"),
         ("bloat", bloat, "bloat"),
         ("memory", memory, "memory"),
     ]

@@ -1,4 +1,4 @@
-use pinchpoint_measure::significant;
+use pinchpoint_measure::{WaitClass, significant};
 
 use super::{Candidate, Finding, Page, Rule, Signal};
 use crate::Machine;
@@ -22,7 +22,8 @@ pub(crate) const RULE: Rule = Rule {
                     50 pages a second are swapped, or a memory limit stands in the way of \
                     allocations while there is pressure.",
         evidence: "Pressure, swapped pages, page faults that read from disk, the control group's \
-                   count of allocations that met its limit; memory in use.",
+                   count of allocations that met its limit; memory in use; sampled sessions that \
+                   read data.",
         counter_evidence: "No pressure and no swapping, however much is in use: a full page cache is \
                            as it should be.",
         advice: &[
@@ -30,7 +31,7 @@ pub(crate) const RULE: Rule = Rule {
             "a memory limit that leaves room for the page cache beside shared_buffers",
             "more memory",
         ],
-        plant: "A memory limit just above shared_buffers, and large sorts.",
+        plant: "A memory limit of a third of the table, which is read through the page cache.",
     },
 };
 
@@ -84,7 +85,18 @@ fn pressed(reading: &Reading, in_use: Option<&str>) -> Option<Finding> {
             .push(Signal::Disk.says(format!("{each} page faults from disk for each operation")));
     }
     evidence.extend(in_use.map(|text| Signal::Kernel.says(text)));
-    let share = pressure.max(if swapped >= SWAPPED_PER_S { 0.2 } else { 0.0 });
+    let mut share = pressure.max(if swapped >= SWAPPED_PER_S { 0.2 } else { 0.0 });
+    let mut against = Vec::new();
+    // Within a limit of its own the page cache gives way to what is read, which is then read again. The
+    // kernel counts that as pressure only where it had been in use for long.
+    let read = reading.share_of(seen.class_ms(WaitClass::DataRead));
+    if limited && read > share {
+        let part = format!("{:.0} % of the time is reading data, beside that limit", read * 100.0);
+        evidence.push(Signal::Samples.says(part));
+        against.push("whether more memory would hold what is read is not known".to_owned());
+        share = read;
+    }
     let gain = reading.gain_without(share);
-    Some(Finding::suspect(text, Candidate { share, gain, evidence, ..Candidate::default() }))
+    let found = Candidate { share, gain, evidence, against, ..Candidate::default() };
+    Some(Finding::suspect(text, found))
 }

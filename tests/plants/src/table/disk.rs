@@ -5,8 +5,8 @@ use crate::plant::{ALL, Kind, MIDDLE, Plant, Scene, State, Strength};
 
 use super::{ANALYZE, KEY, TABLE, load, load_with};
 
-const INSERT: &str = "\\set n random(1, 1000000)\nINSERT INTO log VALUES (:n);\n";
-const LOG: &str = "CREATE TABLE log (n bigint)";
+pub(super) const INSERT: &str = "\\set n random(1, 1000000)\nINSERT INTO log VALUES (:n);\n";
+pub(super) const LOG: &str = "CREATE TABLE log (n bigint)";
 const READ: &str = "\\set id random(1, 10000)\nSELECT x FROM t WHERE id = :id;\n";
 const READ_WIDE: &str = "\\set id random(1, 40000)\nSELECT length(x) FROM wide WHERE id = :id;\n";
 const UPDATE_WIDE: &str = "\\set id random(1, 40000)\nUPDATE wide SET n = n + 1 WHERE id = :id;\n";
@@ -86,4 +86,33 @@ pub(super) const CHECKPOINTS: Plant = Plant {
         before: vec!["ALTER SYSTEM SET max_wal_size = '4GB'", "SELECT pg_reload_conf()"],
         ..load(8, UPDATE_WIDE)
     },
+};
+
+const READ_LARGE: &str =
+    "\\set id random(1, 160000)\nSELECT length(x) FROM large WHERE id = :id;\n";
+
+pub(super) const MEMORY: Plant = Plant {
+    name: "memory",
+    how: "a memory limit of 64 MB for the server, whose table of 160 MB is read through the page cache",
+    wanted: &["memory"],
+    forbidden: &["server-cpu", "wal-flush", "lw-lock"],
+    kind: Kind::Bottleneck,
+    strengths: MIDDLE,
+    scene: || Scene {
+        settings: vec![("shared_buffers", "8MB")],
+        init: vec![
+            "CREATE TABLE large (id int, x text)",
+            "ALTER TABLE large ALTER x SET STORAGE PLAIN",
+            "INSERT INTO large SELECT i, repeat('x', 900) FROM generate_series(1, 160000) i",
+            "ALTER TABLE large ADD PRIMARY KEY (id)",
+            ANALYZE,
+        ],
+        memory_bytes: Some(1 << 30),
+        ..Scene::default()
+    },
+    planted: |_| State {
+        memory_bytes: Some(64 << 20),
+        ..load_with(8, READ_LARGE, &["-M", "prepared"])
+    },
+    removed: || load_with(8, READ_LARGE, &["-M", "prepared"]),
 };

@@ -1,7 +1,10 @@
+use std::time::Duration;
+
 use crate::plant::{Beside, Kind, MIDDLE, Plant, Scene, State};
 
+use super::disk::{INSERT, LOG};
 use super::statements::plain;
-use super::{ANALYZE, KEY, TABLE};
+use super::{ANALYZE, KEY, TABLE, load_with};
 
 fn scene() -> Scene {
     Scene { init: vec![TABLE, KEY, ANALYZE], ..Scene::default() }
@@ -38,3 +41,33 @@ pub(super) const NOTHING: Plant = Plant {
         state
     },
 };
+
+/// Intervals short enough to show a change within a trial.
+fn inserts() -> State {
+    load_with(8, INSERT, &["-M", "prepared", "--progress", "250ms", "--warmup", "500ms"])
+}
+
+pub(super) const SWITCHED_ON: Plant = Plant {
+    name: "switched-on",
+    how: "each flush of the WAL takes 10 ms longer (commit_delay) from the middle of the first trial on",
+    wanted: &["inconclusive"],
+    forbidden: &["wal-flush", "lw-lock", "server-cpu"],
+    kind: Kind::Decoy,
+    strengths: MIDDLE,
+    scene: || Scene { init: vec![LOG], ..Scene::default() },
+    planted: |_| State {
+        beside: Beside::Session(vec![
+            ("ALTER SYSTEM SET commit_siblings = 0", Duration::ZERO),
+            ("ALTER SYSTEM SET commit_delay = 10000", UNTIL_THE_MIDDLE),
+            ("SELECT pg_reload_conf()", Duration::from_secs(600)),
+        ]),
+        ..inserts()
+    },
+    removed: || State {
+        before: vec!["ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()"],
+        ..inserts()
+    },
+};
+
+/// The command's start, the warm-up and half of a trial of two seconds and a half.
+const UNTIL_THE_MIDDLE: Duration = Duration::from_millis(2_100);

@@ -47,6 +47,46 @@ pub(super) const BLOAT: Plant = Plant {
     },
 };
 
+const THREE_TABLES: &str = "\\set id random(1, 1500000)\nUPDATE a SET n = n + 1 WHERE id = :id;\n\
+                            UPDATE b SET n = n + 1 WHERE id = :id;\n\
+                            UPDATE c SET n = n + 1 WHERE id = :id;\n";
+
+pub(super) const VACUUM: Plant = Plant {
+    name: "vacuum-storm",
+    how: "a worker of autovacuum every second, without a cost limit, for three tables of 1,500,000 rows \
+          with four indexes each",
+    wanted: &["autovacuum"],
+    forbidden: &["checkpoints", "row-lock", "bloat"],
+    kind: Kind::Bottleneck,
+    strengths: MIDDLE,
+    scene: || Scene {
+        settings: vec![
+            ("autovacuum_naptime", "1s"),
+            ("autovacuum_vacuum_threshold", "50"),
+            ("autovacuum_vacuum_scale_factor", "0"),
+            ("autovacuum_vacuum_cost_delay", "0"),
+            ("synchronous_commit", "off"),
+            ("max_wal_size", "8GB"),
+        ],
+        init: vec![
+            "DO $$ DECLARE name text; BEGIN FOREACH name IN ARRAY ARRAY['a', 'b', 'c'] LOOP \
+             EXECUTE format('CREATE TABLE %I AS SELECT i AS id, i AS n FROM generate_series(1, 1500000) i', name); \
+             EXECUTE format('CREATE INDEX ON %I (id)', name); \
+             EXECUTE format('CREATE INDEX ON %I (n)', name); \
+             EXECUTE format('CREATE INDEX ON %I (id, n)', name); \
+             EXECUTE format('CREATE INDEX ON %I (n, id)', name); END LOOP; END $$",
+            ANALYZE,
+        ],
+        ..Scene::default()
+    },
+    // Workers are started one a second.
+    planted: |_| load_with(2, THREE_TABLES, &["-M", "prepared", "--warmup", "4s"]),
+    removed: || State {
+        before: vec!["ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()"],
+        ..load_with(2, THREE_TABLES, &["-M", "prepared", "--warmup", "4s"])
+    },
+};
+
 pub(super) const NO_INDEX: Plant = Plant {
     name: "dropped-index",
     how: "a row looked up by a column without an index, among 1,000, 10,000 or 50,000",
