@@ -33,5 +33,6 @@ mod server;
 mod service;
 mod sql;
 mod sql_log;
+mod sql_tables;
 mod tidiness;
 mod tree;

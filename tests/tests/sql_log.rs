@@ -235,7 +235,7 @@ fn options_of_pgbench_that_are_not_taken_are_refused_by_name() {
     for (arguments, word) in [
         (&["-p", "5432"][..], "--dsn"),
         (&["shop"], "--dsn"),
-        (&["-i", "--partitions=4"], "--partitions"),
+        (&["-d"], "events.jsonl"),
         (&["-l", "--aggregate-interval=1"], "--aggregate-interval"),
         (&["--log-prefix=x"], "--log"),
         (&["-L", "0"], "--latency-limit"),

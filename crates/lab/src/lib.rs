@@ -41,6 +41,7 @@ mod sql_run;
 mod sql_trial;
 mod summary;
 mod sweep;
+mod tables_plan;
 mod trial;
 
 pub use error::LabError;
@@ -55,6 +56,7 @@ pub use run::{Finished, run};
 pub use server::check_dsn;
 pub use sql_job::{
     QueryMode, ScriptSource, SqlAccount, SqlConnection, SqlJob, SqlLog, SqlServer, SqlWork,
-    built_in_scripts, split_statements,
+    Vacuuming, built_in_scripts, split_statements,
 };
 pub use sql_run::run_sql;
+pub use tables_plan::{InitSteps, InitStepsError, PartitionMethod, TablesPlan};

@@ -1,21 +1,29 @@
 use crate::error::LabError;
 use crate::server::Server;
-
-/// The tables that `pgbench -i` makes, in its order.
-const TABLES: [&str; 4] =
-    ["pgbench_accounts", "pgbench_branches", "pgbench_history", "pgbench_tellers"];
-
-/// Rows of `pgbench_accounts` and of `pgbench_tellers` for each of `pgbench_branches`.
-const ACCOUNTS: u64 = 100_000;
-const TELLERS: u64 = 10;
+use crate::tables_plan::{
+    ACCOUNTS, InitStep, TABLES, TablesPlan, account_rows, accounts_on_server, foreign_keys,
+    small_rows,
+};
 
 /// The largest scale: the accounts' key is an `integer`.
 pub(crate) const LARGEST_SCALE: u64 = 20_000;
+/// Rows that are sent at once: about 64 KiB.
+const AT_ONCE: u64 = 4096;
 
-/// Makes and fills the tables of `pgbench -i`, on the server's side. Anything called `pgbench_…` that
-/// is there already stops us, unless `replace` is set: then the four tables are dropped first.
-pub(crate) async fn make(server: &mut Server, scale: u64, replace: bool) -> Result<(), LabError> {
-    if !replace && server.number(THERE, "look for pgbench's tables").await? > 0 {
+const MAKE: &str = "make pgbench's tables";
+
+/// Makes and fills the tables of `pgbench -i`. Anything called `pgbench_…` that is there already
+/// stops us, unless a step or `replace` says that the four tables are to be dropped first.
+pub(crate) async fn make(
+    server: &mut Server,
+    plan: &TablesPlan,
+    scale: u64,
+    replace: bool,
+) -> Result<(), LabError> {
+    if plan.steps.create_beside_others()
+        && !replace
+        && server.number(THERE, "look for pgbench's tables").await? > 0
+    {
         return Err(LabError::Unsuitable(
             "the database has tables of pgbench's already; leave -i out to use them, or have \
              `pinchpoint sql -i --drop-tables` drop them and make them anew"
@@ -23,11 +31,59 @@ pub(crate) async fn make(server: &mut Server, scale: u64, replace: bool) -> Resu
         ));
     }
     // Never without being asked: a table may have come since we looked.
-    let drop = replace.then(|| format!("DROP TABLE IF EXISTS {}", TABLES.join(", ")));
-    for statement in drop.into_iter().chain(statements(scale)) {
-        server.execute(&statement, "make pgbench's tables").await?;
+    let first = replace.then_some(InitStep::Drop);
+    for step in first.iter().chain(&plan.steps.0) {
+        take(server, plan, scale, *step).await?;
     }
     Ok(())
+}
+
+async fn take(
+    server: &mut Server,
+    plan: &TablesPlan,
+    scale: u64,
+    step: InitStep,
+) -> Result<(), LabError> {
+    let statements = match step {
+        InitStep::Drop => vec![format!("DROP TABLE IF EXISTS {TABLES}")],
+        InitStep::Create => plan.create(scale),
+        InitStep::Generate => return fill(server, plan, scale).await,
+        InitStep::GenerateOnServer => {
+            let mut all = vec!["BEGIN".to_owned(), format!("TRUNCATE TABLE {TABLES}")];
+            all.extend(small_rows(scale));
+            all.extend([accounts_on_server(scale), "COMMIT".to_owned()]);
+            all
+        }
+        InitStep::Vacuum => ["branches", "tellers", "accounts", "history"]
+            .iter()
+            .map(|table| format!("VACUUM ANALYZE pgbench_{table}"))
+            .collect(),
+        InitStep::PrimaryKeys => plan.primary_keys(),
+        InitStep::ForeignKeys => foreign_keys(),
+    };
+    for statement in statements {
+        server.execute(&statement, MAKE).await?;
+    }
+    Ok(())
+}
+
+/// Empties the tables and fills them with rows that we send, in one transaction.
+async fn fill(server: &mut Server, plan: &TablesPlan, scale: u64) -> Result<(), LabError> {
+    server.execute("BEGIN", MAKE).await?;
+    server.execute(&format!("TRUNCATE TABLE {TABLES}"), MAKE).await?;
+    for rows in small_rows(scale) {
+        server.execute(&rows, MAKE).await?;
+    }
+    let last = scale * ACCOUNTS;
+    let mut next = 1;
+    let part = || {
+        let from = next;
+        let to = last.min(from + AT_ONCE - 1);
+        next = to + 1;
+        (from <= last).then(|| account_rows(from..=to).into_bytes())
+    };
+    server.copy(&plan.copy(), part, MAKE).await?;
+    server.execute("COMMIT", MAKE).await
 }
 
 /// Tables, views and the like that would be meant by a name like those of pgbench's tables, or that
@@ -41,7 +97,10 @@ const THERE: &str = "SELECT count(*) FROM pg_catalog.pg_class \
 pub(crate) async fn scale(server: &mut Server) -> Result<u64, LabError> {
     let count = "SELECT count(*) FROM pgbench_branches";
     match server.number(count, "count pgbench_branches").await {
-        Ok(0) => Err(LabError::Unsuitable("pgbench_branches is empty; give -i to fill it".into())),
+        Ok(0) => Err(LabError::Unsuitable(
+            "pgbench_branches is empty; give -i to fill it, with g or G among the steps of -I"
+                .to_owned(),
+        )),
         Err(LabError::Server { source, .. }) if source.is_undefined_table() => {
             Err(LabError::Unsuitable(
                 "the database has no pgbench tables; give -i (and -s SCALE) to make them"
@@ -62,40 +121,16 @@ pub(crate) async fn tidy(server: &mut Server) -> Result<(), LabError> {
     Ok(())
 }
 
-/// The schema is `pgbench -i`'s, column by column, so that either tool can use the other's tables.
-fn statements(scale: u64) -> Vec<String> {
-    let (accounts, tellers) = (scale * ACCOUNTS, scale * TELLERS);
-    vec![
-        "CREATE TABLE pgbench_history \
-         (tid int, bid int, aid int, delta int, mtime timestamp, filler char(22))"
-            .to_owned(),
-        "CREATE TABLE pgbench_tellers (tid int NOT NULL, bid int, tbalance int, filler char(84)) \
-         WITH (fillfactor = 100)"
-            .to_owned(),
-        "CREATE TABLE pgbench_accounts (aid int NOT NULL, bid int, abalance int, filler char(84)) \
-         WITH (fillfactor = 100)"
-            .to_owned(),
-        "CREATE TABLE pgbench_branches (bid int NOT NULL, bbalance int, filler char(88)) \
-         WITH (fillfactor = 100)"
-            .to_owned(),
-        format!(
-            "INSERT INTO pgbench_branches (bid, bbalance) \
-             SELECT bid, 0 FROM generate_series(1, {scale}) AS bid"
-        ),
-        format!(
-            "INSERT INTO pgbench_tellers (tid, bid, tbalance) \
-             SELECT tid, (tid - 1) / {TELLERS} + 1, 0 FROM generate_series(1, {tellers}) AS tid"
-        ),
-        format!(
-            "INSERT INTO pgbench_accounts (aid, bid, abalance, filler) \
-             SELECT aid, (aid - 1) / {ACCOUNTS} + 1, 0, '' FROM generate_series(1, {accounts}) AS aid"
-        ),
-        "VACUUM ANALYZE pgbench_branches".to_owned(),
-        "VACUUM ANALYZE pgbench_tellers".to_owned(),
-        "VACUUM ANALYZE pgbench_accounts".to_owned(),
-        "VACUUM ANALYZE pgbench_history".to_owned(),
-        "ALTER TABLE pgbench_branches ADD PRIMARY KEY (bid)".to_owned(),
-        "ALTER TABLE pgbench_tellers ADD PRIMARY KEY (tid)".to_owned(),
-        "ALTER TABLE pgbench_accounts ADD PRIMARY KEY (aid)".to_owned(),
-    ]
+/// What is left of pgbench's tables once they are [tidy](tidy), or all of them: vacuums.
+pub(crate) async fn vacuum(server: &mut Server, tidied: bool) -> Result<(), LabError> {
+    let rest = ["branches", "tellers", "history"];
+    let rest = if tidied { &[][..] } else { &rest };
+    for statement in rest
+        .iter()
+        .map(|table| format!("VACUUM pgbench_{table}"))
+        .chain(["VACUUM ANALYZE pgbench_accounts".to_owned()])
+    {
+        server.execute(&statement, "vacuum pgbench's tables (-v)").await?;
+    }
+    Ok(())
 }

@@ -132,9 +132,10 @@ mod tests {
                 cpus: None,
                 memory_bytes: None,
                 initialize: false,
+                tables: crate::TablesPlan::default(),
                 replace: false,
                 init: None,
-                no_vacuum: false,
+                vacuum: crate::Vacuuming::Private,
             },
             directory: None,
         }

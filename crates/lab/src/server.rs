@@ -121,6 +121,16 @@ impl Server {
         self.admin.execute(sql).await.map_err(asked(action))
     }
 
+    /// Fills a table by `COPY … FROM STDIN`, with the parts that `next` gives until there is none.
+    pub(crate) async fn copy(
+        &mut self,
+        sql: &str,
+        next: impl FnMut() -> Option<Vec<u8>>,
+        action: &'static str,
+    ) -> Result<(), LabError> {
+        self.admin.copy(sql, next).await.map_err(asked(action))
+    }
+
     /// A number that a query gives.
     pub(crate) async fn number(
         &mut self,

@@ -9,6 +9,7 @@ use pinchpoint_script::{BUILT_IN, BuiltIn, Compiler, Program, Protocol, Value, b
 use crate::error::LabError;
 use crate::options::Target;
 use crate::pgbench_tables::LARGEST_SCALE;
+use crate::tables_plan::TablesPlan;
 
 /// A load of pgbench scripts on a server.
 #[derive(Debug, Clone)]
@@ -130,12 +131,26 @@ pub struct SqlServer {
     pub memory_bytes: Option<u64>,
     /// Makes pgbench's tables first.
     pub initialize: bool,
+    /// How they are made.
+    pub tables: TablesPlan,
     /// Drops tables of these names that are there.
     pub replace: bool,
     /// SQL that is run first, after pgbench's tables have been made.
     pub init: Option<Vec<String>>,
-    /// Leaves pgbench's tables as they are before its own scripts are run.
-    pub no_vacuum: bool,
+    /// What is vacuumed before scripts are run.
+    pub vacuum: Vacuuming,
+}
+
+/// What is vacuumed before scripts are run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Vacuuming {
+    /// pgbench's tables on a private server, when its own scripts are run; their history is emptied.
+    #[default]
+    Private,
+    /// Nothing.
+    Nothing,
+    /// All of pgbench's tables, on a server of somebody else's too.
+    All,
 }
 
 /// What is known of a script before it is compiled.

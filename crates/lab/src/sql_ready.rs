@@ -12,7 +12,7 @@ use crate::options::Target;
 use crate::pgbench_tables;
 use crate::rung_load::cancelled;
 use crate::server::Server;
-use crate::sql_job::{SqlJob, SqlServer};
+use crate::sql_job::{SqlJob, SqlServer, Vacuuming};
 
 /// Starts a server, or connects to one that somebody else runs.
 pub(crate) async fn bring_up(
@@ -78,7 +78,7 @@ async fn prepare(job: &SqlJob, server: &mut Server, desk: &mut Desk<'_>) -> Resu
         let scale = given.unwrap_or(1);
         desk.tell(&Event::Preparing { what: format!("pgbench's tables at scale {scale}") });
         let replace = job.server.replace || server.is_managed();
-        pgbench_tables::make(server, scale, replace).await?;
+        pgbench_tables::make(server, &job.server.tables, scale, replace).await?;
     }
     if let Some(init) = &job.server.init {
         desk.tell(&Event::Preparing { what: "the database, by the script given".to_owned() });
@@ -92,8 +92,12 @@ async fn prepare(job: &SqlJob, server: &mut Server, desk: &mut Desk<'_>) -> Resu
         None => 1,
     };
     // On a server that is not ours nothing is changed that the scripts do not change themselves.
-    if built_in && server.is_managed() && !job.server.no_vacuum {
+    let tidied = built_in && server.is_managed() && job.server.vacuum != Vacuuming::Nothing;
+    if tidied {
         pgbench_tables::tidy(server).await?;
+    }
+    if job.server.vacuum == Vacuuming::All {
+        pgbench_tables::vacuum(server, tidied).await?;
     }
     if server.is_managed() {
         server.execute("CHECKPOINT", "write a checkpoint").await?;

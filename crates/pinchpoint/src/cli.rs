@@ -2,6 +2,7 @@ mod ledger;
 mod pgbench;
 mod server;
 mod sql;
+mod tables;
 mod watch;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ pub(crate) use ledger::LedgerArgs;
 pub(crate) use pgbench::refused;
 pub(crate) use server::{PostgresArgs, RedisArgs};
 pub(crate) use sql::{Mode, PoolArgs, ServerArgs, SqlArgs};
+pub(crate) use tables::{Method, TablesArgs};
 pub(crate) use watch::WatchArgs;
 
 const EXAMPLES: &str = "\

@@ -11,4 +11,5 @@ pub(crate) mod redis;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod sql;
+mod tables;
 pub(crate) mod watch;

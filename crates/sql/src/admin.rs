@@ -147,6 +147,19 @@ impl Admin {
         self.run(sql).await
     }
 
+    /// Fills a table by `COPY … FROM STDIN`, with the parts that `next` gives until there is none.
+    pub async fn copy(
+        &mut self,
+        sql: &str,
+        mut next: impl FnMut() -> Option<Vec<u8>>,
+    ) -> Result<(), SqlError> {
+        let mut copy = self.connection.copy_in(sql).await?;
+        while let Some(part) = next() {
+            copy.send(&part).await?;
+        }
+        copy.finish().await
+    }
+
     async fn run(&mut self, sql: &str) -> Result<(), SqlError> {
         self.connection.query(sql).await.map(|_| ())
     }

@@ -32,6 +32,7 @@ pub use script::{
     ScriptUser, StatementCounts, TransactionLog,
 };
 pub use statement_driver::{StatementDriver, StatementUser};
+pub use strategy::quote;
 pub use tls::TlsSetup;
 pub use write_driver::{ConnectionSpec, WriteDriver, WriteSpec, WriteUser};
 

@@ -76,8 +76,8 @@ impl Target<'_> {
     }
 }
 
-/// An identifier in double quotes.
-pub(crate) fn quote(name: &str) -> String {
+/// An identifier in double quotes, whatever characters it has.
+pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

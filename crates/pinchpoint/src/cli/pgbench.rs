@@ -7,8 +7,6 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::failure::Failure;
 
 const DSN: &str = "the server is given as one URL: --dsn postgresql://USER@HOST:PORT/DATABASE";
-const TABLES: &str = "-i makes the tables that `pgbench -i` makes without it; make others with pgbench itself, and \
-     leave -i out";
 
 /// pgbench's options, in its letters and words, and why they are not taken.
 const REFUSED: &[(&[&str], &str)] = &[
@@ -17,18 +15,6 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["--host"], DSN),
     (&["--dbname"], DSN),
     (&["-d", "--debug"], "the events of a run are in logs/events.jsonl of its --out directory"),
-    (&["-I", "--init-steps"], TABLES),
-    (&["-F", "--fillfactor"], TABLES),
-    (&["--foreign-keys"], TABLES),
-    (&["--index-tablespace"], TABLES),
-    (&["--tablespace"], TABLES),
-    (&["--partition-method"], TABLES),
-    (&["--partitions"], TABLES),
-    (&["--unlogged-tables"], TABLES),
-    (
-        &["-v", "--vacuum-all"],
-        "a private server's tables are new, and nobody else's are vacuumed; run VACUUM with --init",
-    ),
     (
         &["--aggregate-interval"],
         "-l writes a line for each transaction; figures of each interval (-P) are in metrics.csv \
@@ -103,7 +89,7 @@ mod tests {
             assert!(!taken.contains(*name), "{name}");
             assert!(refusal(&[name]).expect("a refusal").contains(name), "{name}");
         }
-        assert!(refusal(&["--partitions=3"]).expect("a refusal").contains("leave -i out"));
+        assert!(refusal(&["--debug=3"]).expect("a refusal").contains("events.jsonl"));
         assert!(refusal(&["-p5432"]).expect("a refusal").contains("--dsn"));
         assert!(refusal(&["shop"]).expect("a refusal").contains("shop"));
         assert_eq!(refusal(&["--no-such-thing"]), None);

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{SearchArgs, duration};
+use super::{SearchArgs, TablesArgs, duration};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -16,8 +16,8 @@ Examples:
 
 The letters mean what they mean to pgbench, whose -h, -p, -U and database are one --dsn here. Unlike
 pgbench: a warm-up comes first (--warmup 0s for none), a failed transaction is counted and its client
-goes on, tables of pgbench's that are there are not dropped by -i alone, and a server that is not
-ours is not vacuumed. Not run: \\shell, \\setshell, COPY.
+goes on, tables of pgbench's that are there are not dropped by -i alone, -i is followed by the load,
+and a server that is not ours is vacuumed by -v alone. Not run: \\shell, \\setshell, COPY.
 
 Thresholds take k6's grammar, on transaction_duration (ms), transactions (count, rate),
 transactions_failed, and with -L transactions_late and transactions_skipped (rate):
@@ -92,9 +92,14 @@ pub(crate) struct SqlArgs {
     #[arg(long, requires = "initialize")]
     pub(crate) drop_tables: bool,
 
-    /// Do not vacuum pgbench's tables and empty its history first, which is done on a private server.
+    /// Do not vacuum pgbench's tables after -i has filled them; nor vacuum them and empty the history
+    /// before the load, which is done on a private server.
     #[arg(long, short = 'n')]
     pub(crate) no_vacuum: bool,
+
+    /// Vacuum all of pgbench's tables before the load, on a server that is not ours too.
+    #[arg(long, short = 'v', conflicts_with = "no_vacuum")]
+    pub(crate) vacuum_all: bool,
 
     /// A new connection for each transaction.
     #[arg(long, short = 'C', conflicts_with = "pool")]
@@ -186,6 +191,9 @@ pub(crate) struct SqlArgs {
     /// Print a built-in script.
     #[arg(long, value_name = "NAME", visible_alias = "show-script")]
     pub(crate) show: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) tables: TablesArgs,
 
     #[command(flatten)]
     pub(crate) server: ServerArgs,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pinchpoint_lab::{
     Finished, QueryMode, ScriptSource, SqlAccount, SqlConnection, SqlJob, SqlLog, SqlServer,
-    SqlWork, Target, built_in_scripts, run_sql, split_statements,
+    SqlWork, TablesPlan, Target, Vacuuming, built_in_scripts, run_sql, split_statements,
 };
 use pinchpoint_measure::{ExitCode, RunStatus, Threshold, VariantStatus};
 use pinchpoint_plan::{LoadPlan, Pace, WarmUp, WarmUpChoice};
@@ -13,6 +13,7 @@ use pinchpoint_stack::Cancel;
 use crate::cli::{Mode, ServerArgs, SqlArgs};
 use crate::commands::postgres::{cpus, memory, settings};
 use crate::commands::run::{helper, installation, listen, missed, sink};
+use crate::commands::tables::tables;
 use crate::commands::{explain, report};
 use crate::failure::Failure;
 use crate::terminal;
@@ -128,7 +129,12 @@ fn job(args: &SqlArgs) -> Result<SqlJob, Failure> {
         server: SqlServer {
             initialize: args.initialize,
             replace: args.drop_tables,
-            no_vacuum: args.no_vacuum,
+            tables: tables(&args.tables, args.no_vacuum)?,
+            vacuum: match (args.no_vacuum, args.vacuum_all) {
+                (true, _) => Vacuuming::Nothing,
+                (false, true) => Vacuuming::All,
+                (false, false) => Vacuuming::Private,
+            },
             ..server(&args.server, args.dsn.as_deref())?
         },
         shows_statements: args.report_per_command,
@@ -278,9 +284,10 @@ pub(crate) fn server(args: &ServerArgs, dsn: Option<&str>) -> Result<SqlServer, 
         cpus: cpus(args.cpus)?,
         memory_bytes: memory(args.memory.as_deref())?,
         initialize: false,
+        tables: TablesPlan::default(),
         replace: false,
         init,
-        no_vacuum: false,
+        vacuum: Vacuuming::Private,
     })
 }
 
