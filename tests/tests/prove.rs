@@ -13,13 +13,18 @@ use crate::server::Server;
 const SCARCE: &str = "[load]\nduration = \"400ms\"\nwarmup = \"100ms\"\ntrials = 1\n\
     [[rung]]\nname = \"r\"\npool = { max = 2 }\nconcurrency = 8\nmethod = \"insert\"\n";
 
+/// What a load demands that has no application.
+fn demands() -> Vec<Demand> {
+    DEMANDS.into_iter().filter(|demand| *demand != Demand::AppCpu).collect()
+}
+
 /// Holds a result and what was printed of it against each other: every demand has figures or a
 /// reason, and only the CPU may have one here.
 fn all_is_probed(out: &Path, stdout: &str) {
     let result = result(out);
     let verdict = result.variants[0].verdict.as_ref().expect("a verdict");
     let probed: Vec<_> = verdict.probes.iter().map(|p| p.demand).collect();
-    assert_eq!(probed, DEMANDS);
+    assert_eq!(probed, demands());
     let proof = verdict.proof.as_ref().expect("a proof, whatever it says");
     if proof.finding != ProbeFinding::Refuted {
         assert_eq!(proof.claim, verdict.bottleneck);
@@ -150,7 +155,7 @@ fn only_the_way_to_a_server_of_somebody_else_is_slowed_down_for_scripts() {
     let more = ["-f", &script, "--dsn", &server.dsn, "--out", &place];
     let run = pinchpoint(&[&SCRIPTS[..], &rated, &more].concat());
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    for demand in DEMANDS {
+    for demand in demands() {
         let (probe, all) = probe_of(&out, demand);
         assert!(probe.reason.is_some_and(|r| r.contains("schedule")), "{all}");
     }
@@ -168,4 +173,86 @@ fn scripts_that_write_nothing_are_not_slowed_down_by_flushes() {
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let (flush, all) = probe_of(&out, Demand::WalFlush);
     assert_eq!(flush.reason.as_deref(), Some("nothing is written"), "{all}");
+}
+
+/// An application of ours on a small blog, on limits of its own.
+const CASES: &str = r#"
+experiment = "small"
+
+[postgres]
+cpus = 1.0
+
+[dataset]
+users = 200
+posts = 1000
+comments = 3000
+seed = 1
+
+[http]
+timeout = "5s"
+
+[[request]]
+name = "db-test"
+path = "/benchmark/db-test"
+checks = [{ status = 200 }]
+
+[load]
+duration = "800ms"
+warmup = "200ms"
+trials = 1
+
+[matrix]
+connections = ["direct"]
+users = [8]
+
+[[app]]
+name = "axum"
+framework = "axum"
+language = "Rust"
+driver = "sqlx"
+command = ["pinchpoint-app-axum"]
+cpus = 0.2
+
+[[app.profile]]
+name = "documents"
+pool = "10"
+connections = 10
+env = { DB_POOL_SIZE = 10, DB_POOL_TIMEOUT = 20 }
+"#;
+
+#[test]
+fn a_case_is_probed_on_a_stack_of_its_own() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("small.toml");
+    std::fs::write(&file, CASES).expect("written");
+    let (file, out) = (file.display().to_string(), directory.path().join("out"));
+    let run = pinchpoint(&["run", &file, "--prove", "--out", &out.display().to_string()]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let result = result(&out);
+    let verdict = result.variants[0].verdict.as_ref().expect("a verdict");
+    let probed: Vec<_> = verdict.probes.iter().map(|p| p.demand).collect();
+    assert_eq!(probed, DEMANDS);
+    assert!(verdict.proof.is_some(), "{verdict:#?}");
+    let (way, all) = probe_of(&out, Demand::RoundTrip);
+    // Two statements, and what the driver asks before it lends a connection.
+    let times = way.means.rsplit(", ").next().and_then(|t| t.split(' ').next()?.parse().ok());
+    assert!(times.is_some_and(|times: f64| (2.0..6.0).contains(&times)), "{all}");
+    for (demand, why) in [(Demand::WalFlush, "nothing is written"), (Demand::Hold, "decides")] {
+        let (probe, all) = probe_of(&out, demand);
+        assert!(probe.reason.is_some_and(|r| r.contains(why)), "{all}");
+    }
+    // A fifth of a CPU is less than eight users ask for.
+    let (app, all) = probe_of(&out, Demand::AppCpu);
+    match (&app.figures, &app.reason) {
+        (Some(figures), None) => assert!(figures.ci95[1] > 0.5, "{all}"),
+        (None, Some(reason)) => assert!(reason.contains("control group"), "{all}"),
+        other => panic!("{other:?}"),
+    }
+    for demand in DEMANDS {
+        let line = format!("probe of {}", demand.title());
+        assert!(run.stdout.contains(&line), "{line}: {}", run.stdout);
+    }
+    let page = std::fs::read_to_string(out.join("report.html")).expect("the report");
+    assert!(page.contains("probe of CPU of the application"), "{page}");
+    assert_nothing_left(run.pid);
 }

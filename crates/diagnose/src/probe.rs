@@ -78,6 +78,7 @@ fn says(figures: &ProbeFigures) -> ProbeFinding {
 const fn verdicts_of(demand: Demand) -> &'static [&'static str] {
     match demand {
         Demand::ServerCpu => &["server-cpu", "cpu-throttling", "machine-cpu"],
+        Demand::AppCpu => &["app-cpu"],
         Demand::RoundTrip => &["serial-round-trips", "n-plus-one"],
         Demand::WalFlush => &["wal-flush"],
         Demand::Hold => &["pool-wait", "pooler-slots", "idle-in-transaction"],

@@ -83,7 +83,7 @@ Less than a tenth to gain is not worth a name: the verdict is then `balanced`.
 const PROBES: &str = "
 ## Probes
 
-With `--prove` (`pinchpoint run` of a ladder, `pinchpoint sql`) verdicts are put to the test once the trials are
+With `--prove` (`pinchpoint run`, `pinchpoint sql`) verdicts are put to the test once the trials are
 over: one demand after the other is made larger on purpose, and throughput says whether it is what limits. A
 slow-down can be had where a speed-up cannot, and the slope is that of both (causal profiling; Curtsinger & Berger,
 \"Coz\", SOSP 2015).
@@ -91,16 +91,19 @@ slow-down can be had where a speed-up cannot, and the slope is that of both (cau
 | demand | made larger by | for whom |
 |---|---|---|
 | `server-cpu` | a CPU quota of the server that is a fifth smaller | a server of pinchpoint's own, where control groups can be written |
-| `round-trip` | a proxy that every byte crosses later, in both directions | any server, unless `sslmode=verify-full` forbids it |
+| `app-cpu` | a CPU quota of the application that is a fifth smaller; of what its interpreter can use, where that is less | an application that pinchpoint started |
+| `round-trip` | a proxy that every byte crosses later, in both directions; in a matrix it stands between the application and what that connects to, server or pooler | any server, unless `sslmode=verify-full` forbids it |
 | `wal-flush` | `commit_delay`, with `commit_siblings` = 0 | a server of pinchpoint's own, when something is written |
-| `hold` | connections that go back to the pool later | a pool that has fewer connections than there are users |
+| `hold` | connections that go back to the pool later | a pool of pinchpoint's own with fewer connections than there are users |
 
 A load of users who always have something to do goes on meanwhile, in six pairs of slices in the order ABBA, one
 as it was and one slowed, each a quarter of a trial and a second at most. With the cycle C = N ÷ X, the demand D of
 an operation (all its round trips, all its flushes) and ΔD added to it, slope = ΔC ÷ ΔD and criticality =
-slope × D ÷ C. A demand limits when the 95 % interval of its criticality is above 0.5, and is hidden behind something
+slope × D ÷ C. In a matrix each probe has a stack of its own, started and warmed up anew. A demand limits when the 95 % interval of its criticality is above 0.5, and is hidden behind something
 else when it is below 0.2; round trips limit one at a time from a slope of 0.8. Nothing can be read from a load on a
-schedule, or from counted transactions. All is put back as it was.
+schedule, from counted transactions, from a cache that is to be cold, or from an application that somebody else
+runs; and a quota says nothing of a process without a limit that shares a full machine with others, since any quota
+below what it uses is felt. All is put back as it was.
 
 In `result.json` a verdict has `probes`, each with `demand`, `means`, and either `figures` (`demand_ms`, `added_ms`,
 `cycle_ms`, `slowed_cycle_ms`, `slope`, `criticality`, `ci95`, `pairs`) and a `finding` (`confirmed`, `refuted`,

@@ -11,6 +11,7 @@ mod look_ahead;
 mod options;
 mod pool;
 mod processes;
+mod prove;
 mod readiness;
 mod readings;
 mod result;

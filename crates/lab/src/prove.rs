@@ -11,6 +11,7 @@ mod subject;
 use std::time::Duration;
 
 use pinchpoint_diagnose::{ProbeReading, probe_figures};
+use pinchpoint_load::warm_up;
 use pinchpoint_measure::{Demand, Event, Phase, Probe, Summary};
 use pinchpoint_proxy::{Proxy, Shape, Upstream};
 use pinchpoint_sql::{Dsn, Hold};
@@ -22,8 +23,10 @@ use knob::{Knob, Pilot};
 use server_side::ServerSide;
 use slices::Slices;
 
+pub(crate) use database::SCHEDULED;
 pub(crate) use rung::RungSubject;
 pub(crate) use script::ScriptSubject;
+pub(crate) use server_side::shortest_ms;
 pub(crate) use subject::{Opened, Subject};
 
 /// Pairs of slices, one as it was and one slowed.
@@ -118,8 +121,11 @@ impl<S: Subject> Proving<'_, S> {
             let _ = side.time_flushes(false).await;
         }
         match slowed {
-            // Connections that cannot be opened concern this load only.
-            Err(error) if concerns_rung(&error) => Ok(not_made(self.demand, error.to_string())),
+            // Connections that cannot be opened, and what does not start, concern this load only.
+            Err(error) if concerns_rung(&error) || does_not_start(&error) => {
+                self.subject.closed();
+                Ok(not_made(self.demand, error.to_string()))
+            }
             other => other,
         }
     }
@@ -133,7 +139,12 @@ impl<S: Subject> Proving<'_, S> {
         let flushes_before = side.flushes().await;
         let length = slices::slice_of(self.subject.trial());
         let mut slices = Slices::new(&session, length, self.subject.pid(demand), cancel);
-        slices.warm_up().await?;
+        match self.subject.warm_up() {
+            None => slices.warm_up().await?,
+            Some(policy) => {
+                warm_up(&session, policy, |_| !cancel.is_cancelled()).await;
+            }
+        }
         let count = async |side: &mut ServerSide, trips: Option<u64>| {
             let writes = if demand == Demand::WalFlush { side.writes().await } else { None };
             Counted { operations: session.totals().operations, trips, writes }
@@ -142,11 +153,17 @@ impl<S: Subject> Proving<'_, S> {
         let before = count(side, trips(proxy.as_ref())).await;
         let slice = slices.take().await?;
         let often = count(side, trips(proxy.as_ref())).await.since(before);
+        let round_trip_ms = match side.round_trip_ms().await {
+            Some(ms) if by_proxy => Some(ms + self.subject.detour_ms().await),
+            other => other,
+        };
         let pilot = Pilot {
             slice,
             users: f64::from(self.subject.users()),
             cpus: self.subject.cpus(demand),
-            round_trip_ms: side.round_trip_ms().await,
+            most_cpus: self.subject.most_cpus(demand),
+            alone: self.subject.alone(),
+            round_trip_ms,
             hold_ms: self.subject.hold_ms(),
             often,
         };
@@ -184,6 +201,11 @@ impl<S: Subject> Proving<'_, S> {
     }
 }
 
+/// Whether a process of the load's own did not start.
+fn does_not_start(error: &LabError) -> bool {
+    matches!(error, LabError::Stack(error) if !error.is_cancelled())
+}
+
 /// Slices in the order ABBA, so that drift favours neither. The inner error is the reason for which
 /// the knob does not turn.
 async fn turn_by_turn<S: Subject>(
@@ -218,6 +240,11 @@ pub(crate) fn proxy_to(dsn: &Dsn) -> Result<Proxy, LabError> {
     } else {
         Upstream::Tcp(dsn.host.clone(), dsn.port)
     };
+    proxy_at(upstream)
+}
+
+/// Somebody to stand in the way to this place.
+pub(crate) fn proxy_at(upstream: Upstream) -> Result<Proxy, LabError> {
     Proxy::start(upstream, Shape::default())
         .map_err(|error| LabError::Unsuitable(format!("no proxy: {error}")))
 }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 pub enum Demand {
     /// CPU of the server.
     ServerCpu,
+    /// CPU of the application.
+    AppCpu,
     /// The way to the server and back.
     RoundTrip,
     /// The flush of the write-ahead log.
@@ -15,15 +17,16 @@ pub enum Demand {
     Hold,
 }
 
-/// Every demand, in the order in which it is probed.
-pub const DEMANDS: [Demand; 4] =
-    [Demand::ServerCpu, Demand::RoundTrip, Demand::WalFlush, Demand::Hold];
+/// Every demand, in the order in which it is probed. An application is there in a matrix only.
+pub const DEMANDS: [Demand; 5] =
+    [Demand::ServerCpu, Demand::AppCpu, Demand::RoundTrip, Demand::WalFlush, Demand::Hold];
 
 impl Demand {
     /// The name in `result.json`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ServerCpu => "server-cpu",
+            Self::AppCpu => "app-cpu",
             Self::RoundTrip => "round-trip",
             Self::WalFlush => "wal-flush",
             Self::Hold => "hold",
@@ -34,6 +37,7 @@ impl Demand {
     pub const fn title(self) -> &'static str {
         match self {
             Self::ServerCpu => "CPU of the server",
+            Self::AppCpu => "CPU of the application",
             Self::RoundTrip => "round trips",
             Self::WalFlush => "flush of the WAL",
             Self::Hold => "hold of a connection",

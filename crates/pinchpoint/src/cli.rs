@@ -114,9 +114,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_enum, value_name = "SHAPE")]
     pub(crate) arrivals: Option<Arrivals>,
 
-    /// Prove what limits: after the trials of a ladder, make one demand after the other larger on
-    /// purpose (CPU, round trips, flush of the WAL, hold of a connection) and see whether throughput
-    /// follows. About a minute for each rung; all is put back as it was.
+    /// Prove what limits: after the trials, make one demand after the other larger on purpose (CPU of
+    /// the server and the application, round trips, flush of the WAL, in a ladder the hold of a
+    /// connection) and see whether throughput follows. About a minute for each rung, up to two for
+    /// each case; all is put back as it was.
     #[arg(long)]
     pub(crate) prove: bool,
 

@@ -30,7 +30,7 @@ pub struct AppOptions {
     pub health: String,
     /// How long it may take.
     pub ready_within: Duration,
-    /// CPUs that it may use.
+    /// CPUs that it may use. Infinity limits nothing, and prepares what [`App::set_cpus`] needs.
     pub cpus: Option<f64>,
     /// Memory that it may use.
     pub memory_bytes: Option<u64>,
@@ -141,6 +141,12 @@ impl App {
     /// Control groups that it is in.
     pub fn groups(&self) -> &[PathBuf] {
         &self.process.limits.groups
+    }
+
+    /// Changes how many CPUs its processes may use, from now on; infinity lifts the limit. Only
+    /// where it was started with [`AppOptions::cpus`] and control groups carry that.
+    pub fn set_cpus(&self, cpus: f64) -> Result<(), StackError> {
+        self.process.limits.set_cpus(cpus)
     }
 
     /// Limits asked for, and whether they are in force.

@@ -101,7 +101,8 @@ impl Bench {
                 installation: installation.clone(),
                 settings,
                 environment: Vec::new(),
-                cpus: matrix.postgres.cpus,
+                // Without a limit, and prepared for one, where probes are to change it.
+                cpus: matrix.postgres.cpus.or(options.prove.then_some(f64::INFINITY)),
                 memory_bytes: matrix.postgres.memory_bytes,
                 port: matrix.postgres.port,
                 base_dir: None,
@@ -297,12 +298,21 @@ impl Bench {
         &self.upstream
     }
 
-    /// The same as a URL, for an application that connects itself.
-    pub(crate) fn dsn_of_app(&self) -> String {
-        let Upstream { host, port, user, password, database, .. } = &self.upstream;
-        let [user, password, database] = [user, password, database].map(|text| encode(text));
-        format!("postgresql://{user}:{password}@{host}:{port}/{database}")
+    /// An administrator's way to the server, over TCP as the applications'.
+    pub(crate) fn admin_dsn(&self) -> Result<Dsn, LabError> {
+        match &self.postgres {
+            None => Ok(self.dsn.clone()),
+            Some(postgres) => Dsn::parse(&postgres.dsn(Transport::Tcp))
+                .map_err(|e| LabError::Unsuitable(e.to_string())),
+        }
     }
+}
+
+/// What an application needs to get in, as a URL.
+pub(crate) fn url_of(upstream: &Upstream) -> String {
+    let Upstream { host, port, user, password, database, .. } = upstream;
+    let [user, password, database] = [user, password, database].map(|text| encode(text));
+    format!("postgresql://{user}:{password}@{host}:{port}/{database}")
 }
 
 fn start_redis(

@@ -16,7 +16,7 @@ use crate::matrix::bench::Bench;
 use crate::matrix::evidence::{self, Evidence};
 use crate::matrix::facts;
 use crate::matrix::pool::Pooled;
-use crate::matrix::processes::Stack;
+use crate::matrix::processes::{Arranged, Stack};
 use crate::matrix::readiness::Prepared;
 use crate::matrix::readiness::Readiness;
 use crate::matrix::readings::{Readings, growth};
@@ -74,7 +74,7 @@ impl CaseRun<'_> {
     pub(crate) async fn run(mut self, tell: &mut dyn FnMut(&Event)) -> Result<Ended, LabError> {
         self.progress(Stage::Prepare, tell);
         self.bench.reset(self.cancel).await?;
-        let (mut stack, pooled) = match self.set_up().await {
+        let (mut stack, pooled) = match self.set_up(Arranged::default()).await {
             Ok(both) => both,
             Err(LabError::Interrupted) => return Err(LabError::Interrupted),
             Err(LabError::Stack(error)) if error.is_cancelled() => {
@@ -153,6 +153,24 @@ impl CaseRun<'_> {
         ended
     }
 
+    /// What the users of this case do, of so many different requests.
+    pub(super) fn load_spec(&self, requests: usize) -> LoadSpec {
+        let users = self.case.users as usize;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        LoadSpec {
+            users,
+            threads: self.matrix.load.threads.map_or(cores, |n| n as usize).min(users).max(1),
+            schedule: schedule_of(&self.matrix.load, 1, self.seed),
+            seed: self.seed,
+            spawn_per_s: self.matrix.http.spawn_per_s,
+            think: self.matrix.http.think,
+            labels: Kinds::count(requests),
+            operations_per_user: None,
+            latency_limit: None,
+            keep_acks: false,
+        }
+    }
+
     async fn load(
         &mut self,
         stack: &mut Stack,
@@ -162,21 +180,8 @@ impl CaseRun<'_> {
     ) -> Result<Seen, LabError> {
         let driver =
             Arc::new(HttpDriver::new(spec).map_err(|e| LabError::Unsuitable(e.to_string()))?);
-        let users = self.case.users as usize;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = self.matrix.load.threads.map_or(cores, |n| n as usize).min(users).max(1);
-        let load = LoadSpec {
-            users,
-            threads,
-            schedule: schedule_of(&self.matrix.load, 1, self.seed),
-            seed: self.seed,
-            spawn_per_s: self.matrix.http.spawn_per_s,
-            think: self.matrix.http.think,
-            labels: Kinds::count(spec.requests.len()),
-            operations_per_user: None,
-            latency_limit: None,
-            keep_acks: false,
-        };
+        let load = self.load_spec(spec.requests.len());
+        let threads = load.threads;
         // Before the load: it may take every connection that the server has.
         let processes = self.processes(stack);
         let mut observer = Observer::open(self.bench.observer_spec(&processes, self.seed)).await;

@@ -26,6 +26,8 @@ pub struct MatrixOptions {
     pub ledger: Option<Ledger>,
     /// Raise the users beyond the largest level until throughput no longer grows.
     pub until_limit: bool,
+    /// Whether to prove verdicts: after all trials, each case's demands are made larger on purpose.
+    pub prove: bool,
 }
 
 /// An application that ships inside the command.

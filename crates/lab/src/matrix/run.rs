@@ -90,7 +90,7 @@ pub(crate) struct MatrixRun<'a> {
     pub(super) options: &'a MatrixOptions,
     pub(crate) cases: Vec<Case>,
     pub(crate) directory: ResultDirectory,
-    sink: &'a mut dyn Sink,
+    pub(super) sink: &'a mut dyn Sink,
     pub(super) cancel: &'a Cancel,
     pub(crate) result: RunResult,
     thresholds: Vec<Threshold>,
@@ -131,6 +131,9 @@ impl MatrixRun<'_> {
         }
         if self.options.until_limit {
             self.until_limit(bench).await?;
+        }
+        if self.options.prove {
+            self.prove(bench).await?;
         }
         Ok(())
     }

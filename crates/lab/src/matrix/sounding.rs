@@ -10,6 +10,7 @@ use pinchpoint_load::{Histograms, LoadSpec, Session, WarmUpPolicy, warm_up};
 use crate::error::LabError;
 use crate::http_spec;
 use crate::matrix::case::CaseRun;
+use crate::matrix::processes::Arranged;
 use crate::matrix::readings::{Readings, growth};
 use crate::rung_load::{cancelled, settle_grace};
 
@@ -46,7 +47,7 @@ impl CaseRun<'_> {
 
     async fn try_to_sound(&mut self, users: u32) -> Result<StackSounding, LabError> {
         self.bench.reset(self.cancel).await?;
-        let (stack, pooled) = self.set_up().await?;
+        let (stack, pooled) = self.set_up(Arranged::default()).await?;
         let spec = http_spec::http_spec(&self.matrix.http, &stack.url, &self.bench.session_prefix)?;
         let driver =
             Arc::new(HttpDriver::new(&spec).map_err(|e| LabError::Unsuitable(e.to_string()))?);

@@ -11,7 +11,7 @@ impl MatrixRun<'_> {
             .iter()
             .map(|v| (self.matrix.load.trials as usize).saturating_sub(v.trials.len()))
             .sum();
-        10.0 + left as f64 * self.trial_s() + self.soundings_s()
+        10.0 + left as f64 * self.trial_s() + self.soundings_s() + self.proof_s()
     }
 
     fn trial_s(&self) -> f64 {

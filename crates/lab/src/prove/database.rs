@@ -10,7 +10,7 @@ pub(super) const DEMANDS: [Demand; 4] =
     [Demand::ServerCpu, Demand::RoundTrip, Demand::WalFlush, Demand::Hold];
 
 /// Why nothing can be read from a load on a schedule.
-pub(super) const SCHEDULED: &str = "a schedule sets the throughput, so it does not answer";
+pub(crate) const SCHEDULED: &str = "a schedule sets the throughput, so it does not answer";
 
 /// Why a demand cannot be made larger on this server.
 pub(super) fn obstacle(server: &Server, demand: Demand) -> Option<String> {

@@ -30,6 +30,10 @@ pub(super) struct Pilot {
     pub(super) users: f64,
     /// The CPU limit of whose CPU it is; infinite without one, absent where it cannot be set.
     pub(super) cpus: Option<f64>,
+    /// CPUs that these processes can make use of.
+    pub(super) most_cpus: f64,
+    /// Whether nobody but the load runs beside them.
+    pub(super) alone: bool,
     pub(super) round_trip_ms: Option<f64>,
     pub(super) hold_ms: Option<f64>,
     pub(super) often: Often,
@@ -65,9 +69,10 @@ impl Knob {
         }
         let Often { trips, writes } = pilot.often;
         match (demand, proxy) {
-            (Demand::ServerCpu, _) => {
+            (Demand::ServerCpu | Demand::AppCpu, _) => {
                 let before = pilot.cpus.ok_or("no control group limits CPU here")?;
-                Ok(Self::Quota { of: demand, before, capacity: capacity(before, &pilot.slice)? })
+                let capacity = capacity(before.min(pilot.most_cpus), &pilot.slice, pilot.alone)?;
+                Ok(Self::Quota { of: demand, before, capacity })
             }
             (Demand::RoundTrip, Some(proxy)) => match trips {
                 Some(trips) if trips > 0.0 => {
@@ -195,9 +200,10 @@ fn times(times: Option<f64>) -> String {
     }
 }
 
-/// The CPUs that the processes can have: its limit; what it uses, where the machine has no more to
-/// give; else all there are. On a machine that others keep busy there is no telling.
-fn capacity(limit: f64, slice: &Slice) -> Result<f64, String> {
+/// The CPUs that the processes can have: their limit; what they use, where the machine has no more
+/// to give; else all there are. On a machine that others keep busy there is no telling, and neither
+/// is there where several of ours fill it: each would feel a quota, as little as it takes of it.
+fn capacity(limit: f64, slice: &Slice, alone: bool) -> Result<f64, String> {
     if limit.is_finite() {
         return Ok(limit);
     }
@@ -210,6 +216,9 @@ fn capacity(limit: f64, slice: &Slice) -> Result<f64, String> {
     let ours = slice.our_cpus.unwrap_or(0.0) / cores;
     if ours < OUR_PART * busy {
         return Err("other processes keep the machine busy".to_owned());
+    }
+    if !alone {
+        return Err("it has no limit of its own on a full machine that it shares".to_owned());
     }
     Ok(used)
 }
@@ -226,14 +235,16 @@ mod tests {
 
     #[test]
     fn a_quota_is_cut_from_what_the_server_can_have() {
-        assert_eq!(capacity(0.5, &slice(0.2, 0.9)), Ok(0.5), "its limit");
-        assert_eq!(capacity(f64::INFINITY, &slice(1.3, 0.99)), Ok(1.3), "what others leave");
-        let idle = capacity(f64::INFINITY, &slice(0.2, 0.3)).unwrap();
+        assert_eq!(capacity(0.5, &slice(0.2, 0.9), true), Ok(0.5), "its limit");
+        assert_eq!(capacity(f64::INFINITY, &slice(1.3, 0.99), true), Ok(1.3), "what others leave");
+        let idle = capacity(f64::INFINITY, &slice(0.2, 0.3), false).unwrap();
         assert!(idle >= 1.0, "all cores");
+        let shared = capacity(f64::INFINITY, &slice(0.2, 0.99), false);
+        assert!(shared.unwrap_err().contains("shares"));
         let foreign = Slice { our_cpus: Some(0.1), ..slice(0.1, 0.99) };
-        assert!(capacity(f64::INFINITY, &foreign).unwrap_err().contains("other processes"));
+        assert!(capacity(f64::INFINITY, &foreign, true).unwrap_err().contains("other processes"));
         let unknown = Slice { used_cpus: None, ..slice(0.0, 0.5) };
-        assert!(capacity(f64::INFINITY, &unknown).is_err());
+        assert!(capacity(f64::INFINITY, &unknown, true).is_err());
     }
 
     #[test]
@@ -242,6 +253,8 @@ mod tests {
             slice: Slice { per_s, ..slice(1.0, 0.5) },
             users,
             cpus: None,
+            most_cpus: f64::INFINITY,
+            alone: true,
             round_trip_ms: None,
             hold_ms: None,
             often: Often { trips: None, writes: None },

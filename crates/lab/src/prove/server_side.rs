@@ -77,16 +77,21 @@ impl ServerSide {
         rows.first()?.first()?.as_deref()?.parse().ok()
     }
 
-    /// The shortest of some round trips with nothing to do, in milliseconds: the way itself, without
-    /// the waits for a CPU that a load brings.
+    /// The shortest of some round trips with nothing to do, in milliseconds.
     pub(super) async fn round_trip_ms(&mut self) -> Option<f64> {
-        let mut shortest: Option<Duration> = None;
-        for _ in 0..ROUND_TRIPS {
-            let began = Instant::now();
-            self.connection.query("").await.ok()?;
-            let took = began.elapsed();
-            shortest = Some(shortest.map_or(took, |s| s.min(took)));
-        }
-        shortest.map(|s| s.as_secs_f64() * 1000.0)
+        shortest_ms(&mut self.connection, "").await
     }
+}
+
+/// The shortest of some round trips with this query, in milliseconds: the way itself, without the
+/// waits for a CPU that a load brings.
+pub(crate) async fn shortest_ms(connection: &mut Connection, sql: &str) -> Option<f64> {
+    let mut shortest: Option<Duration> = None;
+    for _ in 0..ROUND_TRIPS {
+        let began = Instant::now();
+        connection.query(sql).await.ok()?;
+        let took = began.elapsed();
+        shortest = Some(shortest.map_or(took, |s| s.min(took)));
+    }
+    shortest.map(|s| s.as_secs_f64() * 1000.0)
 }

@@ -6,9 +6,16 @@ use pinchpoint_stack::Cancel;
 
 use crate::error::LabError;
 
+/// A quota of CPU is given out once in so long. A slice is a multiple of it, so that none has a
+/// helping more than another.
+const PERIOD: Duration = Duration::from_millis(100);
+/// The longest slice, in periods.
+const LONGEST: u32 = 10;
+
 /// The length of a slice for a load whose trials take this long.
 pub(super) fn slice_of(trial: Duration) -> Duration {
-    (trial / 4).clamp(Duration::from_millis(100), Duration::from_secs(1))
+    let periods = (trial.as_secs_f64() / 4.0 / PERIOD.as_secs_f64()).ceil();
+    PERIOD * (periods as u32).clamp(1, LONGEST)
 }
 
 /// How often Ctrl-C is looked for.
@@ -106,5 +113,19 @@ impl<'a> Slices<'a> {
     /// CPU of these processes for an operation, in milliseconds, where nothing was slowed.
     pub(super) fn cpu_ms_per_op(&self) -> f64 {
         self.cpu.as_secs_f64() * 1000.0 / self.operations.max(1) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_is_about_a_quarter_of_a_trial_and_whole_periods_of_a_quota() {
+        let ms = |trial| slice_of(Duration::from_millis(trial)).as_millis();
+        assert_eq!(
+            [0, 100, 400, 401, 1000, 3000, 4000, 60_000].map(ms),
+            [100, 100, 100, 200, 300, 800, 1000, 1000]
+        );
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use pinchpoint_load::Session;
+use pinchpoint_load::{Session, WarmUpPolicy};
 use pinchpoint_measure::Demand;
 use pinchpoint_proxy::Proxy;
 use pinchpoint_sql::{Dsn, Hold};
@@ -37,14 +37,34 @@ pub(crate) trait Subject {
     /// back to a pool of ours only after the pause of `hold`.
     async fn open(&mut self, by_proxy: bool, hold: Hold) -> Result<Opened, LabError>;
 
-    /// The load has been closed.
+    /// The load has been closed, or could not be opened.
     fn closed(&mut self) {}
+
+    /// What passes before the first slice; a slice when absent.
+    fn warm_up(&self) -> Option<WarmUpPolicy> {
+        None
+    }
+
+    /// Milliseconds that a round trip takes on its way through what stands before the server.
+    async fn detour_ms(&mut self) -> f64 {
+        0.0
+    }
 
     /// The first of the processes whose CPU this demand is; absent where it is not ours.
     fn pid(&self, demand: Demand) -> Option<u32>;
 
     /// CPUs that these processes were given; infinite without a limit, absent where none can be set.
     fn cpus(&self, demand: Demand) -> Option<f64>;
+
+    /// CPUs that these processes can make use of, whatever their limit.
+    fn most_cpus(&self, _: Demand) -> f64 {
+        f64::INFINITY
+    }
+
+    /// Whether nobody but the load runs beside these processes.
+    fn alone(&self) -> bool {
+        true
+    }
 
     /// Changes the CPUs that these processes may use; infinity lifts the limit.
     fn set_cpus(&self, demand: Demand, cpus: f64) -> Result<(), LabError>;

@@ -16,9 +16,6 @@ pub(crate) fn run(matrix: Matrix, args: &RunArgs) -> Result<ExitCode, Failure> {
     if args.rungs.is_some() {
         return Err(Failure::input("--rungs is for ladders; choose cases with --only"));
     }
-    if args.prove {
-        return Err(Failure::input("--prove is for ladders"));
-    }
     let matrix =
         matrix.with(&overrides(args)?).map_err(|error| Failure::input(error.to_string()))?;
     let cases = matrix.cases();
@@ -35,6 +32,7 @@ pub(crate) fn run(matrix: Matrix, args: &RunArgs) -> Result<ExitCode, Failure> {
         base: base(&args.experiment),
         ledger: if args.no_ledger { None } else { ledger::own() },
         until_limit: args.matrix.until_limit,
+        prove: args.prove,
     };
     let cancel = Cancel::new();
     listen(&cancel)?;

@@ -9,6 +9,7 @@ use crate::matrix::thresholds::{Threshold, thresholds};
 use crate::matrix::{before_after, surroundings};
 use crate::plots::has_memory;
 use crate::predictions;
+use crate::probes::{probe_lines, proof_words};
 use crate::sections;
 use crate::text::{clean, count};
 
@@ -215,7 +216,7 @@ fn limits(document: &mut Document, rows: &[Row<'_>]) {
                 row.framework.clone(),
                 row.mode.clone(),
                 row.users.to_string(),
-                verdict.bottleneck.clone(),
+                format!("{}{}", verdict.bottleneck, proof_words(verdict)),
                 verdict.evidence.join("; "),
                 verdict.against.join("; "),
             ])
@@ -231,6 +232,21 @@ fn limits(document: &mut Document, rows: &[Row<'_>]) {
         "As far as the figures of all trials show it; `pinchpoint report DIR --explain CASE` shows how \
          each came about.",
     );
+    probes(document, rows);
+}
+
+/// What became of verdicts when demands were made larger.
+fn probes(document: &mut Document, rows: &[Row<'_>]) {
+    let of = |row: &Row<'_>| {
+        let name = clean(&row.variant.name);
+        let lines = row.variant.verdict.as_ref().map(probe_lines).unwrap_or_default();
+        lines.into_iter().map(move |line| format!("{name}: {line}")).collect::<Vec<_>>()
+    };
+    let lines: Vec<String> = rows.iter().flat_map(of).collect();
+    if !lines.is_empty() {
+        document.heading("What throughput did when a demand was made larger");
+        document.list(lines);
+    }
 }
 
 fn waterfalls(document: &mut Document, rows: &[Row<'_>]) {

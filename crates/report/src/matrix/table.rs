@@ -1,9 +1,11 @@
 use pinchpoint_measure::{RunResult, RunStatus, VariantStatus, significant};
 
+use crate::explain::verdict_line;
 use crate::matrix::before_after;
 use crate::matrix::rows::{Row, cases, ratios, rows};
 use crate::matrix::thresholds::thresholds;
 use crate::predictions;
+use crate::probes::probe_lines;
 use crate::table::{Flow, Paint, Style};
 use crate::text::{clean, pad, shorten, width};
 
@@ -149,6 +151,19 @@ impl Sheet {
             flow.words(&shorten(&trouble, LONGEST), Paint::Red);
             flow.end();
         }
+        self.proof(row);
+    }
+
+    /// What became of the verdict when its demands were made larger.
+    fn proof(&mut self, row: &Row<'_>) {
+        let proven = row.variant.verdict.as_ref().filter(|verdict| verdict.proof.is_some());
+        let Some(verdict) = proven else { return };
+        for line in std::iter::once(verdict_line(verdict)).chain(probe_lines(verdict)) {
+            let indent = self.name + 1;
+            let mut flow = Flow::indented(&mut self.out, self.style, self.columns, indent);
+            flow.words(&shorten(&line, LONGEST), Paint::Dim);
+            flow.end();
+        }
     }
 
     /// What a cache did, and connections between services.
@@ -239,6 +254,7 @@ impl Sheet {
                 last = Some((app, rps));
             }
             self.words(&line, Paint::Plain, 5);
+            self.proof(row);
         }
     }
 
