@@ -97,13 +97,15 @@ slow-down can be had where a speed-up cannot, and the slope is that of both (cau
 | `hold` | connections that go back to the pool later | a pool of pinchpoint's own with fewer connections than there are users |
 
 A load of users who always have something to do goes on meanwhile, in six pairs of slices in the order ABBA, one
-as it was and one slowed, each a quarter of a trial and a second at most. With the cycle C = N ÷ X, the demand D of
-an operation (all its round trips, all its flushes) and ΔD added to it, slope = ΔC ÷ ΔD and criticality =
-slope × D ÷ C. In a matrix each probe has a stack of its own, started and warmed up anew. A demand limits when the 95 % interval of its criticality is above 0.5, and is hidden behind something
-else when it is below 0.2; round trips limit one at a time from a slope of 0.8. Nothing can be read from a load on a
-schedule, from counted transactions, from a cache that is to be cold, or from an application that somebody else
-runs; and a quota says nothing of a process without a limit that shares a full machine with others, since any quota
-below what it uses is felt. All is put back as it was.
+as it was and one slowed, each a quarter of a trial and a second at most. In a matrix each probe has a stack of its
+own, started and warmed up anew. With the cycle C = N ÷ X, the demand D of an operation (all its round trips, all its
+flushes) and ΔD added to it, slope = ΔC ÷ ΔD and criticality = slope × D ÷ C. A demand limits when the 95 % interval
+of its criticality is above 0.5, and is hidden behind something else when it is below 0.2; round trips limit one at a
+time from a slope of 0.8. All is put back as it was.
+
+Nothing can be read from a load on a schedule, from counted transactions, from a cache that is to be cold, or from an
+application that somebody else runs. A quota says nothing of a process without a limit that shares a full machine with
+others: any that is below what it uses is felt.
 
 In `result.json` a verdict has `probes`, each with `demand`, `means`, and either `figures` (`demand_ms`, `added_ms`,
 `cycle_ms`, `slowed_cycle_ms`, `slope`, `criticality`, `ci95`, `pairs`) and a `finding` (`confirmed`, `refuted`,

@@ -118,7 +118,7 @@ fn probes_stand_below_their_case_and_in_the_report() {
     assert!(table.lines().all(|line| width(line) <= 100), "{table}");
     let report = markdown::render(&document::document(&result));
     assert!(report.contains("confirmed by a probe"), "{report}");
-    for name in ["axum\\-direct\\-10", "django\\-step\\-2"] {
+    for name in ["axum-direct-10", "django-step-2"] {
         assert!(report.contains(&format!("{name}: probe of CPU of the server")), "{report}");
     }
     let without = markdown::render(&document::document(&matrix()));
