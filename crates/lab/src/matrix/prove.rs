@@ -259,6 +259,8 @@ impl MatrixRun<'_> {
 mod tests {
     use pinchpoint_plan::Matrix;
 
+    use Demand::{AppCpu, Hold, RoundTrip, ServerCpu, WalFlush};
+
     use super::*;
     use crate::matrix::tests::built_in;
 
@@ -277,7 +279,6 @@ mod tests {
         let open = |matrix: &Matrix, name: &str, ours: bool| -> Vec<Demand> {
             DEMANDS.into_iter().filter(|d| reason(matrix, name, ours, *d).is_none()).collect()
         };
-        use Demand::{AppCpu, Hold, RoundTrip, ServerCpu, WalFlush};
         let warm = "warm-direct-10";
         assert_eq!(open(&cache, warm, true), [ServerCpu, AppCpu, RoundTrip, WalFlush]);
         assert_eq!(open(&cache, warm, false), [AppCpu, RoundTrip], "somebody else's server");
