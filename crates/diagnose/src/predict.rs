@@ -30,7 +30,7 @@ type Lever = fn(&mut Model, &Reading, &Target, &Machine) -> Option<()>;
 
 /// The version of the model: raise it when ranges are computed otherwise, so that it learns from its
 /// own misses only.
-pub const MODEL: u32 = 3;
+pub const MODEL: u32 = 4;
 
 /// A range whose upper end is more than this many times its lower says nothing.
 const TOO_WIDE: f64 = 10.0;

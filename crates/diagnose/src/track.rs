@@ -120,7 +120,7 @@ pub struct Experience {
 
 impl Experience {
     /// The factor while there are too few records to learn from.
-    pub const PRIOR: f64 = 1.1;
+    pub const PRIOR: f64 = 1.075;
     /// However badly it went: a range that is still wider says nothing.
     const MOST: f64 = 1.6;
 

@@ -1,6 +1,6 @@
 //! Plants every bottleneck of the table, and writes what the verdicts are worth.
 //!
-//! `plants [--only NAME,…] [--middle] [--seconds N] [--trials N] [--page FILE] [--json FILE] [--results DIR]`
+//! `plants --help` says how.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,6 +8,17 @@ use std::process::ExitCode;
 use pinchpoint_plants::{
     Effort, PLANTS, Pair, Plant, Score, Scored, Strength, json, page, pinchpoint, run, score,
 };
+
+const USAGE: &str = "\
+Usage: plants [--only NAME,…] [--middle] [--seconds N] [--trials N] [--page FILE] [--json FILE] [--results DIR]
+
+  --only NAME,…   these plants alone
+  --middle        at the middle strength alone
+  --seconds N     measured seconds of a trial [default: 4]
+  --trials N      trials of each measurement [default: 2]
+  --page FILE     write the table as Markdown
+  --json FILE     write it as JSON
+  --results DIR   keep each measurement's result.json";
 
 struct Options {
     only: Vec<String>,
@@ -23,6 +34,10 @@ struct Options {
 fn main() -> ExitCode {
     match options().and_then(|options| all(&options)) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(usage) if usage == USAGE => {
+            eprintln!("{usage}");
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("plants: {error}");
             ExitCode::FAILURE
@@ -41,6 +56,9 @@ fn options() -> Result<Options, String> {
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
+        if name == "--help" || name == "-h" {
+            return Err(USAGE.to_owned());
+        }
         if name == "--middle" {
             options.middle = true;
             continue;

@@ -236,10 +236,13 @@ fn work() -> Vec<Case> {
         let postgres = process("postgres", 2.0, 0.4, 0.0);
         stack.processes.push(ProcessFigures { memory_pushes: Some(5_000), ..postgres });
     };
+    // Taking pages away keeps the cores busy too.
+    let full = Plant { cpu: 0.97, ..squeezed.clone() };
     let mut roomy = squeezed.clone();
     roomy.change = |_, _, stack| stack.processes.push(process("postgres", 2.0, 0.4, 0.0));
     vec![
         ("a memory limit that leaves no page cache", squeezed, "memory"),
+        ("the same without CPU left", full, "memory"),
         ("a slow disk within a memory limit that is not met", roomy, "data-io"),
         ("no index", scan, "missing-index"),
         ("small tables read whole", few, "server-cpu"),

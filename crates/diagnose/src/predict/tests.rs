@@ -73,7 +73,7 @@ fn text(prediction: &Prediction) -> String {
 fn the_documents_pool() {
     let prediction = check(&Sample::rung_1(), &Sample::rung_2(), &N100);
     assert_snapshot!(text(&prediction), @r#"
-    pool: 136–338/s, because 15.0 ms − 10.0 ms of connection set-up leaves 5.00 ms an operation, down to 3.25 ms where a fresh backend's first statement is slower than its later ones
+    pool: 140–330/s, because 15.0 ms − 10.0 ms of connection set-up leaves 5.00 ms an operation, down to 3.25 ms where a fresh backend's first statement is slower than its later ones
     "#);
     let [lo, hi] = prediction.range_per_s;
     assert!(lo < 200.0 && 200.0 < hi);
@@ -183,7 +183,7 @@ fn what_was_tried_is_said() {
     let to = Sample { users: 2, pool: 2, method: "copy", batch: 50_000, ..measured::batch_100() };
     let soundings = tried(&[(2, 3_125, 690_000.0), (2, 12_500, 755_000.0)], 1.0);
     let prediction = after_trying(&measured::batch_100(), &to, &soundings);
-    assert_snapshot!(text(&prediction), @"copy: 456798–900810/s, because tried for a moment before, 2 at a time on kept connections: 221 statements/s of 3,125 rows, 60.4 statements/s of 12,500 rows; so a statement of 50,000 rows takes 129 ms, and 2 at a time reach 0.88 to 1.1 times as much, less what a larger table costs");
+    assert_snapshot!(text(&prediction), @"copy: 467421–880338/s, because tried for a moment before, 2 at a time on kept connections: 221 statements/s of 3,125 rows, 60.4 statements/s of 12,500 rows; so a statement of 50,000 rows takes 129 ms, and 2 at a time reach 0.88 to 1.1 times as much, less what a larger table costs");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::reading::{Reading, sound};
 /// Dead rows that are left behind, as a share of rows changed.
 const LEFT: f64 = 0.5;
 /// Fewer dead rows are no bloat.
-const DEAD: f64 = 10_000.0;
+const DEAD: f64 = 1_000.0;
 /// Pages touched for a row that is read or changed from which most of them hold dead rows.
 const PAGES: f64 = 10.0;
 
@@ -18,7 +18,7 @@ pub(crate) const RULE: Rule = Rule {
     examine,
     shows_as: &["server-cpu", "data-io", "cpu-throttling"],
     page: Page {
-        signature: "Dead rows grow by at least half of the rows that are changed, ten thousand or \
+        signature: "Dead rows grow by at least half of the rows that are changed, a thousand or \
                     more; ten pages or more are touched for each row; and that takes at least 30 % \
                     of the time.",
         evidence: "`n_dead_tup`, rows updated and deleted, runs of autovacuum, pages for each row.",

@@ -16,7 +16,7 @@ pub(crate) const RULE: Rule = Rule {
     bottleneck: "memory",
     cause: "memory",
     examine,
-    shows_as: &["data-io", "temp-files", "server-wait"],
+    shows_as: &["data-io", "temp-files", "server-wait", "server-cpu", "machine-cpu"],
     page: Page {
         signature: "Tasks wait for memory for 10 % of the time or more (pressure stall information), \
                     50 pages a second are swapped, or a memory limit stands in the way of \
@@ -85,6 +85,7 @@ fn pressed(reading: &Reading, in_use: Option<&str>) -> Option<Finding> {
             .push(Signal::Disk.says(format!("{each} page faults from disk for each operation")));
     }
     evidence.extend(in_use.map(|text| Signal::Kernel.says(text)));
+    let mut gain = None;
     let mut share = pressure.max(if swapped >= SWAPPED_PER_S { 0.2 } else { 0.0 });
     let mut against = Vec::new();
     // Within a limit of its own the page cache gives way to what is read, which is then read again. The
@@ -95,8 +96,10 @@ fn pressed(reading: &Reading, in_use: Option<&str>) -> Option<Finding> {
         evidence.push(Signal::Samples.says(part));
         against.push("whether more memory would hold what is read is not known".to_owned());
         share = read;
+        // Taking pages away and reading them again is CPU as well.
+        gain = Some(reading.gain(share * reading.service_ms, share));
     }
-    let gain = reading.gain_without(share);
+    let gain = gain.unwrap_or_else(|| reading.gain_without(share));
     let found = Candidate { share, gain, evidence, against, ..Candidate::default() };
     Some(Finding::suspect(text, found))
 }
