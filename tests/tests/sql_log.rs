@@ -126,6 +126,43 @@ fn a_log_has_pgbenchs_fields_and_names() {
     }
 }
 
+/// A log of intervals has pgbench's fields, and its sums are those of the transactions.
+#[test]
+fn a_log_of_intervals_has_pgbenchs_fields_and_every_transaction_is_in_it() {
+    let server = Server::start(&[]);
+    server.query("CREATE TABLE t (n bigint); INSERT INTO t VALUES (0)");
+    let scripts = tempfile::tempdir().expect("a directory");
+    let race = scripts.path().join("race.sql");
+    let text = "BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT n FROM t;\n\\sleep 2 ms\n\
+                UPDATE t SET n = n + 1;\nCOMMIT;\n";
+    fs::write(&race, text).expect("written");
+    let race = race.display().to_string();
+    let directory = tempfile::tempdir().expect("a directory");
+    let arguments = ["-c", "3", "-j", "1", "-T", "2", "--aggregate-interval=1", "-f", &race];
+    let more = ["--max-tries=2", "--failures-detailed", "-R", "2000", "-L", "20"];
+    let arguments = [&arguments[..], &more].concat();
+    let Some((run, _)) = both(&server, directory.path(), &arguments) else { return };
+    let (theirs, _) = log(directory.path(), "theirs.");
+    let (ours, files) = log(directory.path(), "ours.");
+    assert_eq!((ours.len(), theirs.len(), files), (2, 2, 1), "{ours:?} {theirs:?}");
+    assert!(ours.iter().chain(&theirs).all(|words| words.len() == 15), "{ours:?} {theirs:?}");
+    for at in 1..14 {
+        // What either tool counts, the other does too; deadlocks, the last field, may not come.
+        let counted = |lines: &[Vec<String>]| lines.iter().any(|words| number(words, at) > 0);
+        assert!(counted(&ours) && counted(&theirs), "{at}: {ours:?} {theirs:?}");
+    }
+    assert_eq!(number(&ours[1], 0) - number(&ours[0], 0), 1, "{ours:?}");
+    let sum = |at| ours.iter().map(|words| number(words, at)).sum::<u64>();
+    let said = "number of transactions actually processed: ";
+    let done = run.stdout.lines().find_map(|line| line.strip_prefix(said)).expect("a count");
+    assert_eq!(sum(1).to_string(), done, "{}", run.stdout);
+    for words in &ours {
+        let [count, total, squares, least, most] = [1, 2, 3, 4, 5].map(|at| number(words, at));
+        assert!(least * count <= total && total <= most * count, "{words:?}");
+        assert!(total * total <= squares * count && least > 2000, "{words:?}");
+    }
+}
+
 /// Runs with `--json`, and the only trial.
 fn json(arguments: &[&str]) -> (Run, Trial) {
     let mut all = vec!["sql", "--json"];
@@ -236,7 +273,11 @@ fn options_of_pgbench_that_are_not_taken_are_refused_by_name() {
         (&["-p", "5432"][..], "--dsn"),
         (&["shop"], "--dsn"),
         (&["-d"], "events.jsonl"),
-        (&["-l", "--aggregate-interval=1"], "--aggregate-interval"),
+        (&["--aggregate-interval=1"], "--log"),
+        (&["-l", "--aggregate-interval=0"], "--aggregate-interval"),
+        (&["-l", "--aggregate-interval=3", "-T", "10"], "no multiple"),
+        (&["-l", "--aggregate-interval=20", "-T", "10"], "no multiple"),
+        (&["-l", "--aggregate-interval=1", "--sampling-rate=0.5"], "--sampling-rate"),
         (&["--log-prefix=x"], "--log"),
         (&["-L", "0"], "--latency-limit"),
         (&["-l", "--sampling-rate", "0"], "--sampling-rate"),

@@ -57,6 +57,8 @@ pub struct SqlLog {
     pub prefix: String,
     /// Share of the transactions that are written, above 0 and up to 1.
     pub share: f64,
+    /// A line for each interval of so many seconds, instead of one for each transaction.
+    pub interval_s: Option<u32>,
 }
 
 /// What clients run.

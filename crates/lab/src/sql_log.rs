@@ -1,6 +1,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use pinchpoint_measure::SqlLogFigures;
 use pinchpoint_plan::Pace;
@@ -30,6 +31,7 @@ impl OpenLog {
             lag: job.load.pace != Pace::FlatOut,
             retries: job.work.max_tries > 1,
             failures: job.account.failures_detailed,
+            interval: log.interval_s.map(|s| Duration::from_secs(s.into())),
         };
         let log = Arc::new(TransactionLog::new(files, layout, log.share));
         Ok(Some(Self { log, paths }))
@@ -67,7 +69,7 @@ mod tests {
 
     #[test]
     fn files_are_named_as_pgbench_names_them() {
-        let log = SqlLog { prefix: "logs/a".to_owned(), share: 1.0 };
+        let log = SqlLog { prefix: "logs/a".to_owned(), share: 1.0, interval_s: None };
         let names = |trial, threads| {
             let paths = paths(&log, trial, threads, 31073);
             paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>()

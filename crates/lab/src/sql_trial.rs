@@ -117,8 +117,14 @@ impl SqlTrial<'_> {
             }
         };
         let before = driver.tally();
+        if let Some(log) = &self.transaction_log {
+            log.begin();
+        }
         let (measured, observed) =
             observer.during(self.measure(&mut session, obituary, tell)).await;
+        if let Some(log) = &self.transaction_log {
+            log.end();
+        }
         let measured = measured?;
         let whole = driver.tally();
         let tally = whole.since(&before);

@@ -15,11 +15,6 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["--host"], DSN),
     (&["--dbname"], DSN),
     (&["-d", "--debug"], "the events of a run are in logs/events.jsonl of its --out directory"),
-    (
-        &["--aggregate-interval"],
-        "-l writes a line for each transaction; figures of each interval (-P) are in metrics.csv \
-         and result.json of the --out directory",
-    ),
     (&["--progress-timestamp"], "each interval has its time in metrics.csv of the --out directory"),
     (
         &["--verbose-errors"],

@@ -140,6 +140,11 @@ pub(crate) struct SqlArgs {
     )]
     pub(crate) sampling_rate: f64,
 
+    /// Log a line for each interval of so many seconds instead of one for each transaction; -T is a
+    /// multiple of it
+    #[arg(long, value_name = "SECONDS", requires = "log", conflicts_with = "sampling_rate")]
+    pub(crate) aggregate_interval: Option<u32>,
+
     /// A limit in k6's grammar; may be given several times
     #[arg(long, value_name = "METRIC: EXPRESSION")]
     pub(crate) threshold: Vec<String>,

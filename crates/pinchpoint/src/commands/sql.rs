@@ -6,7 +6,7 @@ use pinchpoint_lab::{
     Finished, QueryMode, ScriptSource, SqlAccount, SqlConnection, SqlJob, SqlLog, SqlServer,
     SqlWork, TablesPlan, Target, Vacuuming, built_in_scripts, run_sql, split_statements,
 };
-use pinchpoint_measure::{ExitCode, RunStatus, Threshold, VariantStatus};
+use pinchpoint_measure::{ExitCode, RunStatus, Threshold, VariantStatus, human_duration};
 use pinchpoint_plan::{LoadPlan, Pace, WarmUp, WarmUpChoice};
 use pinchpoint_stack::Cancel;
 
@@ -154,6 +154,19 @@ fn account(args: &SqlArgs) -> Result<SqlAccount, Failure> {
     bounds("--latency-limit", fits, "a time in milliseconds above 0")?;
     let share = args.sampling_rate;
     bounds("--sampling-rate", share > 0.0 && share <= 1.0, "above 0 and up to 1")?;
+    let interval_s = args.aggregate_interval;
+    bounds("--aggregate-interval", interval_s != Some(0), "1 second at least")?;
+    let time = args.time.unwrap_or(TIME);
+    if let Some(seconds) = interval_s
+        && args.transactions.is_none()
+        && !time.as_nanos().is_multiple_of(Duration::from_secs(seconds.into()).as_nanos())
+    {
+        let time = human_duration(time.as_secs_f64());
+        return Err(Failure::input(format!(
+            "--aggregate-interval {seconds}: the measured time of {time} is no multiple of it"
+        ))
+        .hint("give a -T that is, so that the last line is of a whole interval"));
+    }
     let mut thresholds = Vec::new();
     for text in &args.threshold {
         let read = Threshold::of_transactions(text).map_err(|e| Failure::input(e.to_string()))?;
@@ -174,7 +187,7 @@ fn account(args: &SqlArgs) -> Result<SqlAccount, Failure> {
         latency_limit: limit.and_then(Result::ok),
         thresholds,
         failures_detailed: args.failures_detailed,
-        log: args.log.then(|| SqlLog { prefix: args.log_prefix.clone(), share }),
+        log: args.log.then(|| SqlLog { prefix: args.log_prefix.clone(), share, interval_s }),
     })
 }
 

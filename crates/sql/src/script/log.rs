@@ -1,27 +1,34 @@
-//! pgbench's transaction log: a line for each transaction, in its fields and their order.
+//! pgbench's transaction log: a line for each transaction or each interval, in its fields and their
+//! order.
 //!
 //! A load thread appends to a buffer of its own and hands full ones to a writer. Buffers are made
 //! once and go round; when all of them wait for the disk, lines are left out and counted, because
 //! waiting for the disk would be measured as the server's slowness.
+
+mod aggregate;
+mod line;
 
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Write};
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pinchpoint_load::Ended;
-use pinchpoint_measure::{Cause, Outcome};
+
+use self::aggregate::{Aggregate, Span, Sums};
 
 /// Bytes of a buffer.
 const BUFFER: usize = 64 << 10;
 /// Buffers of a load thread: at 200,000 transactions a second they outlast a disk that stands still
 /// for a quarter of a second.
 const BUFFERS: usize = 32;
-/// No line is longer: six numbers of 20 digits and two of ten.
+/// No line of a transaction is longer: six numbers of 20 digits and two of ten.
 const LONGEST_LINE: usize = 160;
+/// No line of an interval is longer: fifteen numbers, two of them sums of squares.
+const LONGEST_SUM: usize = 400;
 /// How long the end of a run waits for the last lines to be written.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -34,6 +41,7 @@ pub struct TransactionLog {
     ends: Mutex<Receiver<LogWritten>>,
     end: Sender<LogWritten>,
     started: Mutex<usize>,
+    span: Arc<Span>,
     /// One moment on both clocks.
     clocks: (Instant, Duration),
 }
@@ -47,6 +55,8 @@ pub struct LogLayout {
     pub retries: bool,
     /// Failures are told apart: `serialization` and `deadlock` instead of `failed`.
     pub failures: bool,
+    /// A line for each interval of this length, instead of one for each transaction.
+    pub interval: Option<Duration>,
 }
 
 /// What became of a log.
@@ -73,8 +83,19 @@ impl TransactionLog {
             ends: Mutex::new(ends),
             end,
             started: Mutex::new(0),
+            span: Arc::default(),
             clocks: (Instant::now(), unix),
         }
+    }
+
+    /// From here on transactions are logged: the first interval begins.
+    pub fn begin(&self) {
+        let _ = self.span.begun.set(Instant::now());
+    }
+
+    /// No more transactions are logged: the last interval ends.
+    pub fn end(&self) {
+        let _ = self.span.ended.set(Instant::now());
     }
 
     /// The log of a load thread, whose writer starts with it; `None` when it has no file.
@@ -98,6 +119,7 @@ impl TransactionLog {
             share: self.share,
             random: fastrand::Rng::with_seed(seed),
             clocks: self.clocks,
+            aggregate: self.layout.interval.map(|length| Aggregate::new(length, self.span.clone())),
             buffer: empty.try_recv().unwrap_or_default(),
             held: 0,
             lost: 0,
@@ -190,6 +212,8 @@ struct Lines {
     share: f64,
     random: fastrand::Rng,
     clocks: (Instant, Duration),
+    /// What is summed up, when a line is of an interval.
+    aggregate: Option<Aggregate>,
     buffer: Vec<u8>,
     /// Lines in it.
     held: u64,
@@ -200,6 +224,11 @@ struct Lines {
 
 impl Lines {
     fn write(&mut self, entry: Entry, ended: &Ended<'_>) {
+        if let Some(mut aggregate) = self.aggregate.take() {
+            aggregate.take(entry, ended, |start, sums| self.interval(start, sums));
+            self.aggregate = Some(aggregate);
+            return;
+        }
         if self.share < 1.0 && self.random.f64() > self.share {
             return;
         }
@@ -213,6 +242,21 @@ impl Lines {
         self.held += 1;
     }
 
+    /// Writes the line of an interval, and hands it over at once: there are few, and somebody may be
+    /// waiting for them.
+    fn interval(&mut self, start: Instant, sums: &Sums) {
+        if self.buffer.capacity() - self.buffer.len() < LONGEST_SUM {
+            self.lost += 1;
+            return;
+        }
+        let unix = self.clocks.1 + start.saturating_duration_since(self.clocks.0);
+        // Into memory that is there: nothing can fail.
+        let _ = sums.line(self.layout, unix, &mut self.buffer);
+        self.held += 1;
+        // When every buffer waits for the disk, this one holds some more lines.
+        self.turn_over();
+    }
+
     /// Hands over what is full and takes what is empty, if there is any.
     fn turn_over(&mut self) -> bool {
         let Ok(fresh) = self.empty.try_recv() else { return false };
@@ -223,6 +267,9 @@ impl Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
+        if let Some(aggregate) = self.aggregate.take() {
+            aggregate.finish(|start, sums| self.interval(start, sums));
+        }
         // There is room for every buffer and one message more, so this does not wait.
         let _ = self.full.try_send(Message::Full(std::mem::take(&mut self.buffer), self.held));
         if self.lost > 0 {
@@ -231,51 +278,11 @@ impl Drop for Lines {
     }
 }
 
-impl LogLayout {
-    /// `client_id transaction_no time script_no time_epoch time_us [schedule_lag] [retries]`.
-    fn line(
-        self,
-        out: &mut Vec<u8>,
-        entry: Entry,
-        ended: &Ended<'_>,
-        unix: Duration,
-    ) -> io::Result<()> {
-        write!(out, "{} {} ", entry.client, entry.number)?;
-        match ended.outcome {
-            Some(Outcome::Done { .. }) => write!(out, "{}", whole_us(ended.response))?,
-            Some(Outcome::Failed { cause, .. }) => write!(out, "{}", self.failure(*cause))?,
-            None => write!(out, "skipped")?,
-        }
-        write!(out, " {} {} {}", ended.label, unix.as_secs(), unix.subsec_micros())?;
-        if self.lag {
-            // pgbench says it of a transaction that ended well only.
-            let done = matches!(ended.outcome, Some(Outcome::Done { .. }));
-            write!(out, " {}", if done { whole_us(ended.lag) } else { 0 })?;
-        }
-        if self.retries {
-            write!(out, " {}", entry.retries)?;
-        }
-        out.push(b'\n');
-        Ok(())
-    }
-
-    fn failure(self, cause: Cause) -> &'static str {
-        match cause {
-            Cause::SqlState(state) if self.failures && state == *b"40001" => "serialization",
-            Cause::SqlState(state) if self.failures && state == *b"40P01" => "deadlock",
-            _ => "failed",
-        }
-    }
-}
-
-/// Microseconds, rounded.
-const fn whole_us(time: Duration) -> u128 {
-    (time.as_nanos() + 500) / 1000
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Seek, SeekFrom};
+
+    use pinchpoint_measure::Outcome;
 
     use super::*;
 
@@ -286,36 +293,6 @@ mod tests {
             lag: Duration::from_micros(lag_us),
             label: 2,
             outcome: Some(&Outcome::Done { rows: 1 }),
-        }
-    }
-
-    #[test]
-    fn fields_are_pgbenchs_and_in_its_order() {
-        let failed = |state: &[u8; 5]| Outcome::Failed {
-            cause: Cause::SqlState(*state),
-            rows: 1,
-            in_doubt: false,
-        };
-        let plain = LogLayout::default();
-        let all = LogLayout { lag: true, retries: true, failures: true };
-        let (raced, dead, other) = (failed(b"40001"), failed(b"40P01"), failed(b"23505"));
-        let of = |outcome| Ended { outcome, ..done(1234, 56) };
-        let skipped = Ended { outcome: None, ..done(0, 9000) };
-        let entry = Entry { client: 7, number: 41, retries: 3 };
-        let cases = [
-            (plain, done(1234, 56), "7 41 1234 2 1700000000 42"),
-            (all, done(1234, 56), "7 41 1234 2 1700000000 42 56 3"),
-            (plain, of(Some(&raced)), "7 41 failed 2 1700000000 42"),
-            (all, of(Some(&raced)), "7 41 serialization 2 1700000000 42 0 3"),
-            (all, of(Some(&dead)), "7 41 deadlock 2 1700000000 42 0 3"),
-            (all, of(Some(&other)), "7 41 failed 2 1700000000 42 0 3"),
-            (LogLayout { lag: true, ..plain }, skipped, "7 41 skipped 2 1700000000 42 0"),
-        ];
-        let unix = Duration::new(1_700_000_000, 42_900);
-        for (layout, ended, expected) in cases {
-            let mut line = Vec::new();
-            layout.line(&mut line, entry, &ended, unix).expect("written");
-            assert_eq!(String::from_utf8(line).expect("text"), format!("{expected}\n"));
         }
     }
 
