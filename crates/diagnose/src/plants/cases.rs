@@ -30,6 +30,8 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(processor());
     cases.extend(connections());
     cases.extend(work());
+    cases.extend(upkeep());
+    cases.extend(memory());
     cases.extend(applications());
     cases
 }
@@ -192,6 +194,15 @@ fn work() -> Vec<Case> {
             ..StatementFigures::default()
         }];
     };
+    vec![
+        ("no index", scan, "missing-index"),
+        ("small tables read whole", few, "server-cpu"),
+        ("planning", plans, "planning"),
+        ("N+1", repeated, "n-plus-one"),
+    ]
+}
+
+fn upkeep() -> Vec<Case> {
     let mut storm = Plant::waiting(WaitClass::WalFlush, "IO:WALSync", 1.0);
     storm.counters =
         vec![(Counter::WalBytes, 9000.0), (Counter::WalFullPages, 1.0), (Counter::WalRecords, 3.0)];
@@ -224,6 +235,17 @@ fn work() -> Vec<Case> {
         (Counter::BlocksHit, 400.0),
         (Counter::RowsFetched, 1.0),
     ];
+    vec![
+        ("checkpoints", storm, "checkpoints"),
+        ("no checkpoints", rare, "wal-flush"),
+        ("vacuum", vacuum, "autovacuum"),
+        ("vacuum of many that compute", computing, "autovacuum"),
+        ("a vacuum beside many that compute", beside, "server-cpu"),
+        ("bloat", bloat, "bloat"),
+    ]
+}
+
+fn memory() -> Vec<Case> {
     let mut memory = Plant { cpu: 0.3, ..Plant::quiet() };
     memory.change = |_, observation, _| {
         let host = observation.host.as_mut().expect("host");
@@ -244,16 +266,6 @@ fn work() -> Vec<Case> {
         ("a memory limit that leaves no page cache", squeezed, "memory"),
         ("the same without CPU left", full, "memory"),
         ("a slow disk within a memory limit that is not met", roomy, "data-io"),
-        ("no index", scan, "missing-index"),
-        ("small tables read whole", few, "server-cpu"),
-        ("planning", plans, "planning"),
-        ("N+1", repeated, "n-plus-one"),
-        ("checkpoints", storm, "checkpoints"),
-        ("no checkpoints", rare, "wal-flush"),
-        ("vacuum", vacuum, "autovacuum"),
-        ("vacuum of many that compute", computing, "autovacuum"),
-        ("a vacuum beside many that compute", beside, "server-cpu"),
-        ("bloat", bloat, "bloat"),
         ("memory", memory, "memory"),
     ]
 }
