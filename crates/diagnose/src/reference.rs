@@ -97,7 +97,8 @@ slow-down can be had where a speed-up cannot, and the slope is that of both (cau
 | `hold` | connections that go back to the pool later | a pool of pinchpoint's own with fewer connections than there are users |
 
 A load of users who always have something to do goes on meanwhile, in six pairs of slices in the order ABBA, one
-as it was and one slowed, each a quarter of a trial and a second at most. In a matrix each probe has a stack of its
+as it was and one slowed, each a quarter of a trial and a second at most; one in which nothing ends goes on for up to
+three times as long. In a matrix each probe has a stack of its
 own, started and warmed up anew. With the cycle C = N ÷ X, the demand D of an operation (all its round trips, all its
 flushes) and ΔD added to it, slope = ΔC ÷ ΔD and criticality = slope × D ÷ C. A demand limits when the 95 % interval
 of its criticality is above 0.5, and is hidden behind something else when it is below 0.2; round trips limit one at a

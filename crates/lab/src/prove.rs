@@ -11,7 +11,7 @@ mod subject;
 use std::time::Duration;
 
 use pinchpoint_diagnose::{ProbeReading, probe_figures};
-use pinchpoint_load::warm_up;
+use pinchpoint_load::{Session, warm_up};
 use pinchpoint_measure::{Demand, Event, Phase, Probe, Summary};
 use pinchpoint_proxy::{Proxy, Shape, Upstream};
 use pinchpoint_sql::{Dsn, Hold};
@@ -135,6 +135,14 @@ impl<S: Subject> Proving<'_, S> {
         let hold = Hold::default();
         let by_proxy = demand == Demand::RoundTrip;
         let Opened { mut session, proxy } = self.subject.open(by_proxy, hold.clone()).await?;
+        let count = async |side: &mut ServerSide, session: &Session, trips: Option<u64>| {
+            let writes = if demand == Demand::WalFlush { side.writes().await } else { None };
+            Counted { operations: session.totals().operations, trips, writes }
+        };
+        let trips = |proxy: Option<&Proxy>| proxy.map(Proxy::round_trips);
+        // With nothing under way: what is demanded before it is answered is never missed, so that none
+        // means none, however few operations end.
+        let at_rest = count(side, &session, trips(proxy.as_ref())).await;
         session.start();
         let flushes_before = side.flushes().await;
         let length = slices::slice_of(self.subject.trial());
@@ -145,14 +153,9 @@ impl<S: Subject> Proving<'_, S> {
                 warm_up(&session, policy, |_| !cancel.is_cancelled()).await;
             }
         }
-        let count = async |side: &mut ServerSide, trips: Option<u64>| {
-            let writes = if demand == Demand::WalFlush { side.writes().await } else { None };
-            Counted { operations: session.totals().operations, trips, writes }
-        };
-        let trips = |proxy: Option<&Proxy>| proxy.map(Proxy::round_trips);
-        let before = count(side, trips(proxy.as_ref())).await;
+        let warm = count(side, &session, trips(proxy.as_ref())).await;
         let slice = slices.take().await?;
-        let often = count(side, trips(proxy.as_ref())).await.since(before);
+        let often = count(side, &session, trips(proxy.as_ref())).await.since(at_rest);
         let round_trip_ms = match side.round_trip_ms().await {
             Some(ms) if by_proxy => Some(ms + self.subject.detour_ms().await),
             other => other,
@@ -182,7 +185,7 @@ impl<S: Subject> Proving<'_, S> {
         };
         let cpu_ms = slices.cpu_ms_per_op();
         let trips = outcome.as_ref().ok().and_then(|o| o.as_ref().ok()?.0.round_trips());
-        let often = count(side, trips).await.since(before);
+        let often = count(side, &session, trips).await.since(warm);
         session.settle(settle_grace(cancel)).await?;
         session.close().await;
         self.subject.closed();

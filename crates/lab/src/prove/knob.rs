@@ -65,7 +65,7 @@ impl Knob {
         hold: Hold,
     ) -> Result<Self, String> {
         if pilot.slice.per_s <= 0.0 {
-            return Err("no operation ended in a second".to_owned());
+            return Err("no operation ended before anything was slowed".to_owned());
         }
         let Often { trips, writes } = pilot.often;
         match (demand, proxy) {

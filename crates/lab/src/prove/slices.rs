@@ -18,6 +18,10 @@ pub(super) fn slice_of(trial: Duration) -> Duration {
     PERIOD * (periods as u32).clamp(1, LONGEST)
 }
 
+/// A slice in which nothing has ended goes on for so many lengths: a stall of the disk is no reason to
+/// give up a probe, and counts as the slowness that it is.
+const LENGTHS: u32 = 3;
+
 /// How often Ctrl-C is looked for.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -91,10 +95,16 @@ impl<'a> Slices<'a> {
         // What we started are children of ours.
         let own = Some(std::process::id());
         let (ours, cpu) = (used(own), used(self.pid));
-        let (operations, began) = (self.session.totals().operations, Instant::now());
-        self.pass(self.length).await?;
+        let (before, began) = (self.session.totals().operations, Instant::now());
+        let mut operations = 0;
+        for _ in 0..LENGTHS {
+            self.pass(self.length).await?;
+            operations = self.session.totals().operations - before;
+            if operations > 0 {
+                break;
+            }
+        }
         let seconds = began.elapsed().as_secs_f64();
-        let operations = self.session.totals().operations - operations;
         let since =
             |now: Option<Duration>, before: Option<Duration>| Some(now?.saturating_sub(before?));
         let (cpu, ours) = (since(used(self.pid), cpu), since(used(own), ours));
