@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +35,6 @@ pub(crate) struct CaseRun<'a> {
     pub(crate) prepared: &'a Prepared,
     pub(crate) number: u32,
     pub(crate) seed: u64,
-    pub(crate) log: std::fs::File,
     pub(crate) thresholds: &'a [Threshold],
     pub(crate) cancel: &'a Cancel,
     /// Seconds that the rest of the run takes after this trial, as far as known.
@@ -70,8 +70,13 @@ impl CaseRun<'_> {
         }
     }
 
-    /// Runs the trial. What concerns this case only is in its status; an error ends the run.
-    pub(crate) async fn run(mut self, tell: &mut dyn FnMut(&Event)) -> Result<Ended, LabError> {
+    /// Runs the trial, whose histograms go into `log`. What concerns this case only is in its status; an
+    /// error ends the run.
+    pub(crate) async fn run(
+        mut self,
+        log: &File,
+        tell: &mut dyn FnMut(&Event),
+    ) -> Result<Ended, LabError> {
         self.progress(Stage::Prepare, tell);
         self.bench.reset(self.cancel).await?;
         let (mut stack, pooled) = match self.set_up(Arranged::default()).await {
@@ -90,7 +95,7 @@ impl CaseRun<'_> {
             )
         }));
         let spec = http_spec::http_spec(&self.matrix.http, &stack.url, &self.bench.session_prefix)?;
-        let outcome = match self.load(&mut stack, pooled, &spec, tell).await {
+        let outcome = match self.load(&mut stack, pooled, &spec, log, tell).await {
             Ok(seen) => Ok(seen),
             // Connections that cannot be opened; a server that died while the case warmed up.
             Err(LabError::Load(LoadError::Open(error))) => Err(error.to_string()),
@@ -176,6 +181,7 @@ impl CaseRun<'_> {
         stack: &mut Stack,
         pooled: Option<Pooled>,
         spec: &HttpSpec,
+        log: &File,
         tell: &mut dyn FnMut(&Event),
     ) -> Result<Seen, LabError> {
         let driver =
@@ -197,7 +203,7 @@ impl CaseRun<'_> {
         observer.begin().await;
         let before = driver.tally();
         let (measured, after) =
-            self.measure(stack, &driver, &mut session, &mut watch, tell).await?;
+            self.measure(stack, &driver, &mut session, &mut watch, log, tell).await?;
         let observed = observer.end().await;
         let after_it = Readings::take(self.app(), stack, self.bench);
         let allowed = self.case.profile.connections.map(u64::from);
@@ -285,6 +291,7 @@ impl CaseRun<'_> {
         driver: &HttpDriver,
         session: &mut Session,
         watch: &mut Watch,
+        log: &File,
         tell: &mut dyn FnMut(&Event),
     ) -> Result<(Measured, Tally), LabError> {
         let duration = self.matrix.load.duration;
@@ -296,8 +303,7 @@ impl CaseRun<'_> {
             cancel: self.cancel,
             enough: None,
             obituary: &mut obituary,
-            log: self
-                .log
+            log: log
                 .try_clone()
                 .map_err(|source| LabError::Directory { path: "histograms".into(), source })?,
         };

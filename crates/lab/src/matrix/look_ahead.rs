@@ -10,7 +10,31 @@ use crate::matrix::readiness::Prepared;
 use crate::matrix::run::MatrixRun;
 use crate::matrix::sounding::EXPECTED_S;
 
-impl MatrixRun<'_> {
+impl<'a> MatrixRun<'a> {
+    /// A case whose stack is started for something else than a trial of it.
+    pub(super) fn apart<'b>(
+        &self,
+        bench: &'b mut Bench,
+        case: &'b Case,
+        prepared: &'b Prepared,
+    ) -> CaseRun<'b>
+    where
+        'a: 'b,
+    {
+        CaseRun {
+            bench,
+            matrix: self.matrix,
+            options: self.options,
+            case,
+            prepared,
+            number: 1,
+            seed: self.result.plan.seed,
+            thresholds: &[],
+            cancel: self.cancel,
+            left_after_s: 0.0,
+        }
+    }
+
     /// Says what a case should give before it is run for the first time, or why that is not said. A
     /// stack that differs in one thing from one that was measured is tried for a moment.
     pub(super) async fn look_ahead(
@@ -63,21 +87,7 @@ impl MatrixRun<'_> {
         users: u32,
     ) -> Result<Result<pinchpoint_diagnose::StackSounding, String>, LabError> {
         bench.set_indexes(case.profile.indexes).await?;
-        let mut run = CaseRun {
-            bench,
-            matrix: self.matrix,
-            options: self.options,
-            case,
-            prepared,
-            number: 1,
-            seed: self.result.plan.seed,
-            // Nothing is written to it; the trial begins it anew.
-            log: self.directory.histogram_log(&case.name, 1)?,
-            thresholds: &[],
-            cancel: self.cancel,
-            left_after_s: 0.0,
-        };
-        run.sound(users).await
+        self.apart(bench, case, prepared).sound(users).await
     }
 
     /// About how long all soundings of the run take, in seconds.

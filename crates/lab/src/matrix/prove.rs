@@ -1,6 +1,5 @@
 //! The cases of a matrix as loads of which one demand after the other is made larger.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -210,25 +209,8 @@ impl MatrixRun<'_> {
         prepared: &Prepared,
     ) -> Result<(), LabError> {
         bench.set_indexes(case.profile.indexes).await?;
-        let nowhere = File::options()
-            .write(true)
-            .open("/dev/null")
-            .map_err(|source| LabError::Directory { path: "/dev/null".into(), source })?;
         let admin = bench.admin_dsn()?;
-        let run = CaseRun {
-            bench,
-            matrix: self.matrix,
-            options: self.options,
-            case,
-            prepared,
-            number: 1,
-            seed: self.result.plan.seed.wrapping_add(at as u64),
-            // A probe has no histograms.
-            log: nowhere,
-            thresholds: &[],
-            cancel: self.cancel,
-            left_after_s: 0.0,
-        };
+        let run = self.apart(bench, case, prepared);
         let mut subject = CaseSubject { run, admin, stack: None };
         let (sink, directory) = (&mut *self.sink, &mut self.directory);
         let mut tell = |event: &Event| {

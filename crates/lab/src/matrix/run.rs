@@ -268,14 +268,13 @@ impl MatrixRun<'_> {
             prepared: &prepared,
             number,
             seed,
-            log,
             thresholds: &self.thresholds,
             cancel: self.cancel,
             left_after_s: self.left_after_s(at, number),
         };
         let (sink, directory) = (&mut *self.sink, &mut self.directory);
         let ended = run
-            .run(&mut |event| {
+            .run(&log, &mut |event| {
                 directory.keep_event(event);
                 sink.event(event);
             })
