@@ -47,8 +47,10 @@ impl Rival {
         let (cause, share) = shares.max_by(|a, b| a.1.total_cmp(&b.1))?;
         let own_share = budget.share(own);
         let close = own_share > 0.0 && share >= CLOSE * own_share;
-        let part = close.then_some(Self { cause, shares: [own_share, share] });
-        part.or_else(|| (own == "server-cpu").then(|| Self::queue(own_share, budget))?)
+        if close {
+            return Some(Self { cause, shares: [own_share, share] });
+        }
+        if own == "server-cpu" { Self::queue(own_share, budget) } else { None }
     }
 
     /// A queue for connections beside full cores, where whoever holds one is mostly not at a CPU: with more

@@ -347,6 +347,24 @@ mod tests {
     }
 
     #[test]
+    fn a_memory_limit_changes_while_it_is_in_force_or_says_why_not() {
+        let root = tempfile::tempdir().unwrap();
+        for controller in ["cpu", "memory"] {
+            fs::create_dir(root.path().join(controller)).unwrap();
+            fs::write(root.path().join(controller).join("cgroup.procs"), "").unwrap();
+        }
+        let limits = Limits::set("postgres", ASKED, root.path(), "pinchpoint-1-a");
+        limits.set_memory(64 << 20).unwrap();
+        let read = |group: &PathBuf| fs::read_to_string(group.join("memory.limit_in_bytes"));
+        let now: Vec<String> = limits.groups.iter().filter_map(|group| read(group).ok()).collect();
+        assert_eq!(now, ["67108864"]);
+        let without = Asked { memory_bytes: None, ..ASKED };
+        let limits = Limits::set("postgres", without, root.path(), "pinchpoint-1-b");
+        let refused = limits.set_memory(64 << 20).unwrap_err().to_string();
+        assert!(refused.contains("started without one"), "{refused}");
+    }
+
+    #[test]
     fn a_limit_that_cannot_change_says_why() {
         let root = tempfile::tempdir().unwrap();
         let room = Asked { cpus: Some(f64::INFINITY), memory_bytes: None };

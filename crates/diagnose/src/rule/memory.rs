@@ -31,7 +31,7 @@ pub(crate) const RULE: Rule = Rule {
             "a memory limit that leaves room for the page cache beside shared_buffers",
             "more memory",
         ],
-        plant: "A memory limit of a third of the table, which is read through the page cache.",
+        plant: "A memory limit of less than half of the table, which is read through the page cache.",
     },
 };
 
@@ -85,21 +85,20 @@ fn pressed(reading: &Reading, in_use: Option<&str>) -> Option<Finding> {
             .push(Signal::Disk.says(format!("{each} page faults from disk for each operation")));
     }
     evidence.extend(in_use.map(|text| Signal::Kernel.says(text)));
-    let mut gain = None;
-    let mut share = pressure.max(if swapped >= SWAPPED_PER_S { 0.2 } else { 0.0 });
-    let mut against = Vec::new();
+    let pressed = pressure.max(if swapped >= SWAPPED_PER_S { 0.2 } else { 0.0 });
     // Within a limit of its own the page cache gives way to what is read, which is then read again. The
     // kernel counts that as pressure only where it had been in use for long.
     let read = reading.share_of(seen.class_ms(WaitClass::DataRead));
-    if limited && read > share {
+    let mut against = Vec::new();
+    let (share, gain) = if limited && read > pressed {
         let part = format!("{:.0} % of the time is reading data, beside that limit", read * 100.0);
         evidence.push(Signal::Samples.says(part));
         against.push("whether more memory would hold what is read is not known".to_owned());
-        share = read;
         // Taking pages away and reading them again is CPU as well.
-        gain = Some(reading.gain(share * reading.service_ms, share));
-    }
-    let gain = gain.unwrap_or_else(|| reading.gain_without(share));
+        (read, reading.gain(read * reading.service_ms, read))
+    } else {
+        (pressed, reading.gain_without(pressed))
+    };
     let found = Candidate { share, gain, evidence, against, ..Candidate::default() };
     Some(Finding::suspect(text, found))
 }

@@ -56,8 +56,8 @@ struct Moments {
 const MERE_REST: u32 = 10;
 
 impl Aggregate {
-    pub(super) const fn new(length: Duration, span: Arc<Span>) -> Self {
-        Self { length, span, start: None, now: Sums::EMPTY, before: None }
+    pub(super) fn new(length: Duration, span: Arc<Span>) -> Self {
+        Self { length, span, start: None, now: Sums::default(), before: None }
     }
 
     /// Counts a transaction; `write` gets the intervals that are over, empty ones too.
@@ -97,7 +97,7 @@ impl Aggregate {
                 sums.add(&self.now);
                 false
             }
-            _ => rest > Duration::ZERO || self.now != Sums::EMPTY,
+            _ => rest > Duration::ZERO || self.now != Sums::default(),
         };
         if let Some((start, sums)) = before {
             write(start, &sums);
@@ -109,17 +109,6 @@ impl Aggregate {
 }
 
 impl Sums {
-    const EMPTY: Self = Self {
-        done: 0,
-        latency: Moments::EMPTY,
-        lag: Moments::EMPTY,
-        skipped: 0,
-        retried: 0,
-        retries: 0,
-        serialization: 0,
-        deadlock: 0,
-    };
-
     fn count(&mut self, entry: Entry, ended: &Ended<'_>) {
         if ended.outcome.is_some() && entry.retries > 0 {
             self.retried += 1;
@@ -164,7 +153,7 @@ impl Sums {
         write!(out, "{} {} ", unix.as_secs(), self.done)?;
         self.latency.fields(out)?;
         // Each is zero unless an option asks for it.
-        let none = Moments::EMPTY;
+        let none = Moments::default();
         if layout.lag { &self.lag } else { &none }.fields(out)?;
         let retries = if layout.retries { (self.retried, self.retries) } else { (0, 0) };
         let failures = if layout.failures { (self.serialization, self.deadlock) } else { (0, 0) };
@@ -174,8 +163,6 @@ impl Sums {
 }
 
 impl Moments {
-    const EMPTY: Self = Self { count: 0, sum: 0, squares: 0, least: 0, greatest: 0 };
-
     const fn count(&mut self, us: u128) {
         self.add(&Self { count: 1, sum: us, squares: us * us, least: us, greatest: us });
     }
