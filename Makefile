@@ -20,7 +20,7 @@ test: ## format, lint, and run every test against real servers
 	@scripts/install-deps.sh test
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo build --locked -p pinchpoint -p pinchpoint-app-axum -p pinchpoint-app-actix
+	cargo build --workspace --all-targets --locked
 	cargo test --workspace --doc --locked --quiet
 	cargo nextest run --workspace --locked
 
