@@ -177,6 +177,12 @@ impl Watcher {
         course.next = self.pace.next();
     }
 
+    /// A machine that stood still for a while calls the first look and the end at the same moment.
+    fn owes_a_look(&self) -> bool {
+        let none = self.course.as_ref().is_some_and(|course| course.tally.looks() == 0);
+        none && self.next_look().is_some_and(|at| at <= Instant::now())
+    }
+
     async fn read(&mut self, first: bool, gaps: &mut Gaps) -> Base {
         let mut counters = Reading::default();
         let (mut backends, mut statements) = (Backends::default(), Statements::default());
@@ -206,6 +212,9 @@ impl Watcher {
 
     /// Ends a stretch of time, and begins the next at the same instant when `go_on` is set.
     pub(crate) async fn end(&mut self, go_on: bool) -> Observed {
+        if self.owes_a_look() {
+            self.look().await;
+        }
         let Some(mut course) = self.course.take() else { return Observed::default() };
         let cost = self.cost();
         let to = self.read(false, &mut course.gaps).await;
