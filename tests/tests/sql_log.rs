@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use pinchpoint_measure::{ExitCode, RunResult, Trial};
 
@@ -56,7 +56,7 @@ fn counted(summary: &str) -> BTreeSet<String> {
 }
 
 /// Both tools with the same options; `None` where pgbench is older than 15 or not there.
-fn both(server: &Server, directory: &Path, arguments: &[&str]) -> Option<(Run, String)> {
+fn both(server: &Server, directory: &Path, arguments: &[&str]) -> Option<(Run, Output)> {
     let version = Command::new("pgbench").arg("--version").output().ok()?;
     let version = String::from_utf8_lossy(&version.stdout).into_owned();
     let major = version.split_whitespace().find_map(|w| w.split('.').next()?.parse::<u32>().ok());
@@ -72,12 +72,17 @@ fn both(server: &Server, directory: &Path, arguments: &[&str]) -> Option<(Run, S
         .expect("pgbench runs");
     assert!(pgbench.status.success(), "{}", String::from_utf8_lossy(&pgbench.stderr));
     let ours = prefix("ours");
-    let mut all = vec!["sql", "--dsn", &server.dsn, "--warmup", "0s", "-q", "-l"];
+    let mut all = vec!["sql", "--dsn", &server.dsn, "--warmup", "0s", "-l"];
     all.extend(["--log-prefix", &ours]);
     all.extend(arguments);
     let run = pinchpoint(&all);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
-    Some((run, String::from_utf8_lossy(&pgbench.stdout).into_owned()))
+    Some((run, pgbench))
+}
+
+/// Lines of progress without their figures.
+fn progress(stderr: &str) -> Vec<String> {
+    stderr.lines().filter(|l| l.starts_with("progress: ")).map(without_figures).collect()
 }
 
 /// Each client's transactions are numbered from 1 without a gap, in the order of their ends.
@@ -121,6 +126,7 @@ fn a_log_has_pgbenchs_fields_and_names() {
         assert_eq!(kinds(&our_lines), kinds(&their_lines), "{arguments:?}");
         assert_numbered(&our_lines);
         assert_numbered(&their_lines);
+        let theirs = String::from_utf8_lossy(&theirs.stdout);
         assert_eq!(counted(&run.stdout), counted(&theirs), "{arguments:?}\n{}", run.stdout);
         assert!(directory.path().join(format!("ours.{}", run.pid)).is_file(), "{arguments:?}");
     }
@@ -139,9 +145,15 @@ fn a_log_of_intervals_has_pgbenchs_fields_and_every_transaction_is_in_it() {
     let race = race.display().to_string();
     let directory = tempfile::tempdir().expect("a directory");
     let arguments = ["-c", "3", "-j", "1", "-T", "2", "--aggregate-interval=1", "-f", &race];
-    let more = ["--max-tries=2", "--failures-detailed", "-R", "2000", "-L", "20"];
+    let more = ["--max-tries=2", "--failures-detailed", "-R", "2000", "-L", "20", "-P", "1"];
     let arguments = [&arguments[..], &more].concat();
-    let Some((run, _)) = both(&server, directory.path(), &arguments) else { return };
+    let Some((run, pgbench)) = both(&server, directory.path(), &arguments) else { return };
+    let told = progress(&run.stderr);
+    assert_eq!(told.len(), 2, "{}", run.stderr);
+    // pgbench also tells how often it tried again.
+    let theirs = progress(&String::from_utf8_lossy(&pgbench.stderr));
+    assert!(!theirs.is_empty(), "{pgbench:?}");
+    assert!(theirs.iter().all(|line| line.starts_with(&told[0])), "{told:?} {theirs:?}");
     let (theirs, _) = log(directory.path(), "theirs.");
     let (ours, files) = log(directory.path(), "ours.");
     assert_eq!((ours.len(), theirs.len(), files), (2, 2, 1), "{ours:?} {theirs:?}");

@@ -267,11 +267,7 @@ impl HttpRun<'_> {
                     errors: failed,
                     run_left_s: left + (total_s - elapsed.as_secs_f64()).max(0.0),
                 }),
-                Sight::Interval(interval) => tell(Event::Interval {
-                    variant: NAME.to_owned(),
-                    trial: number,
-                    interval: interval.clone(),
-                }),
+                Sight::Interval(ended) => tell(ended.event(NAME, number)),
             })
             .await
     }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use pinchpoint_load::{Harvest, HistogramLog, Histograms, SLICE, Session, Totals, serializer};
-use pinchpoint_measure::{Cause, Interval, Second};
+use pinchpoint_measure::{Cause, Event, Interval, Phase, Second};
 use pinchpoint_observe::{CpuSampler, memory_percent};
 use pinchpoint_stack::Cancel;
 use pinchpoint_stats::{BatchMeans, mean};
@@ -32,7 +32,28 @@ pub(crate) enum Sight<'a> {
     /// A few times a second.
     Tick { elapsed: Duration, rows_per_s: f64, p95_ms: Option<f64>, failed: u64 },
     /// At the end of each interval.
-    Interval(&'a Interval),
+    Interval(&'a EndedInterval),
+}
+
+/// An interval, and what is told of it as it ends and kept nowhere.
+pub(crate) struct EndedInterval {
+    pub(crate) interval: Interval,
+    pub(crate) stddev_ms: f64,
+    pub(crate) lag_ms: f64,
+    pub(crate) skipped: u64,
+}
+
+impl EndedInterval {
+    pub(crate) fn event(&self, variant: &str, trial: u32) -> Event {
+        Event::Interval {
+            variant: variant.to_owned(),
+            trial,
+            interval: self.interval.clone(),
+            stddev_ms: self.stddev_ms,
+            lag_ms: self.lag_ms,
+            skipped: self.skipped,
+        }
+    }
 }
 
 /// How a measured part is to be run.
@@ -108,9 +129,9 @@ impl Measuring<'_> {
             if elapsed >= next_interval || over {
                 next_interval += self.interval;
                 let whole = self.interval.as_secs_f64();
-                if let Some(interval) = book.close_interval(&mut hlog, whole * SHORTEST_INTERVAL)? {
-                    onlooker(Sight::Interval(&interval));
-                    book.intervals.push(interval);
+                if let Some(ended) = book.close_interval(&mut hlog, whole * SHORTEST_INTERVAL)? {
+                    onlooker(Sight::Interval(&ended));
+                    book.intervals.push(ended.interval);
                 }
             }
             if over {
@@ -200,18 +221,20 @@ impl Book {
         &mut self,
         hlog: &mut HistogramLog<'_, W>,
         shortest_s: f64,
-    ) -> Result<Option<Interval>, LabError> {
+    ) -> Result<Option<EndedInterval>, LabError> {
         let sum = std::mem::take(&mut self.interval_sum);
         let seconds = sum.elapsed.as_secs_f64();
         hlog.interval(self.interval_began, sum.elapsed, &self.interval)?;
         self.interval_began += sum.elapsed;
         self.all.add(&self.interval);
         let latency_ms = self.interval.response_ms();
+        let stddev_ms = self.interval.response_stddev_ms();
+        let lag_ms = self.interval.phase_mean_ms(Phase::Schedule);
         self.interval.reset();
         if seconds <= 0.0 || (seconds < shortest_s && !self.intervals.is_empty()) {
             return Ok(None);
         }
-        Ok(Some(Interval {
+        let interval = Interval {
             timestamp: clock::timestamp(SystemTime::now()),
             duration_s: seconds,
             tps: sum.totals.rows as f64 / seconds,
@@ -221,7 +244,8 @@ impl Book {
             cpu_percent: self.cpu_sampler.sample().map(|cpu| cpu.busy_percent),
             memory_percent: memory_percent(),
             queue_length: sum.backlog,
-        }))
+        };
+        Ok(Some(EndedInterval { interval, stddev_ms, lag_ms, skipped: sum.totals.skipped }))
     }
 
     fn close(self, cancelled: bool, server_died: Option<String>) -> Measured {

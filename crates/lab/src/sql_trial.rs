@@ -210,11 +210,7 @@ impl SqlTrial<'_> {
                     errors: failed,
                     run_left_s: self.left_after_s + (total_s - elapsed.as_secs_f64()).max(0.0),
                 }),
-                Sight::Interval(interval) => tell(&Event::Interval {
-                    variant: self.variant.to_owned(),
-                    trial: self.number,
-                    interval: interval.clone(),
-                }),
+                Sight::Interval(ended) => tell(&ended.event(self.variant, self.number)),
             })
             .await
     }

@@ -113,11 +113,7 @@ impl TrialRun<'_> {
                     errors: failed,
                     run_left_s: left_after_s + (total_s - elapsed.as_secs_f64()).max(0.0),
                 }),
-                Sight::Interval(interval) => tell(&Event::Interval {
-                    variant: variant.to_owned(),
-                    trial,
-                    interval: interval.clone(),
-                }),
+                Sight::Interval(ended) => tell(&ended.event(variant, trial)),
             })
             .await
     }

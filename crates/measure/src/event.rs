@@ -102,6 +102,12 @@ pub enum Event {
         trial: u32,
         /// Its figures.
         interval: Interval,
+        /// Standard deviation of the response time in milliseconds.
+        stddev_ms: f64,
+        /// Mean time from the intended start of an operation to the actual one, in milliseconds.
+        lag_ms: f64,
+        /// Operations of a schedule that came too late to be started.
+        skipped: u64,
     },
     /// A trial ended.
     TrialEnded {

@@ -2,6 +2,7 @@
 
 mod bars;
 mod lines;
+mod progress;
 mod state;
 
 use std::io;
@@ -10,14 +11,16 @@ use pinchpoint_measure::{Event, Sink};
 
 use crate::terminal;
 
+pub(crate) use progress::ProgressLines;
+
 /// The live view of a terminal: a line a rung, redrawn in place.
-pub(crate) fn bars() -> impl Sink {
-    bars::Bars::new()
+pub(crate) fn bars(progress: Option<ProgressLines>) -> impl Sink {
+    bars::Bars::new(progress)
 }
 
 /// Plain lines, for a log or a pipe.
-pub(crate) fn lines() -> impl Sink {
-    lines::Lines::new(|line: &str| terminal::eprint(&format!("{line}\n")))
+pub(crate) fn lines(progress: Option<ProgressLines>) -> impl Sink {
+    lines::Lines::new(|line: &str| terminal::eprint(&format!("{line}\n")), progress)
 }
 
 /// Shows nothing.

@@ -15,7 +15,6 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["--host"], DSN),
     (&["--dbname"], DSN),
     (&["-d", "--debug"], "the events of a run are in logs/events.jsonl of its --out directory"),
-    (&["--progress-timestamp"], "each interval has its time in metrics.csv of the --out directory"),
     (
         &["--verbose-errors"],
         "the summary has every different failure with its script, its line and its number",

@@ -149,9 +149,14 @@ pub(crate) struct SqlArgs {
     #[arg(long, value_name = "METRIC: EXPRESSION")]
     pub(crate) threshold: Vec<String>,
 
-    /// Reporting interval, in seconds or such as 500ms
-    #[arg(long, short = 'P', value_name = "TIME", value_parser = seconds, default_value = "10")]
-    pub(crate) progress: Duration,
+    /// Reporting interval, in seconds or such as 500ms; when given, each is told in pgbench's line,
+    /// on standard error [default: 10]
+    #[arg(long, short = 'P', value_name = "TIME", value_parser = seconds)]
+    pub(crate) progress: Option<Duration>,
+
+    /// With -P, the Unix time in each line instead of the seconds since the trial began.
+    #[arg(long, requires = "progress")]
+    pub(crate) progress_timestamp: bool,
 
     /// Time before that is not measured: `auto` (until steady) or a time
     #[arg(long, value_name = "auto|TIME", default_value = "auto")]

@@ -10,7 +10,7 @@ use pinchpoint_stack::{Cancel, Helper, SearchInput, find_postgres};
 use crate::cli::{Arrivals, RunArgs, SearchArgs};
 use crate::commands::{explain, ledger, list, matrix, report};
 use crate::failure::Failure;
-use crate::live::{self, Quiet};
+use crate::live::{self, ProgressLines, Quiet};
 use crate::{signals, terminal};
 
 /// More than the largest experiment file that the reader accepts.
@@ -63,12 +63,17 @@ pub(crate) fn listen(cancel: &Cancel) -> Result<(), Failure> {
 
 /// Where progress is shown.
 pub(crate) fn sink(quiet: bool) -> Box<dyn Sink> {
+    sink_with(quiet, None)
+}
+
+/// The same, with a line for each reporting interval.
+pub(crate) fn sink_with(quiet: bool, progress: Option<ProgressLines>) -> Box<dyn Sink> {
     if quiet {
         Box::new(Quiet)
     } else if terminal::live() {
-        Box::new(live::bars())
+        Box::new(live::bars(progress))
     } else {
-        Box::new(live::lines())
+        Box::new(live::lines(progress))
     }
 }
 

@@ -12,16 +12,19 @@ use pinchpoint_stack::Cancel;
 
 use crate::cli::{Mode, ServerArgs, SqlArgs};
 use crate::commands::postgres::{cpus, memory, settings};
-use crate::commands::run::{helper, installation, listen, missed, sink};
+use crate::commands::run::{helper, installation, listen, missed, sink_with};
 use crate::commands::tables::tables;
 use crate::commands::{explain, report};
 use crate::failure::Failure;
+use crate::live::ProgressLines;
 use crate::terminal;
 
 /// The most clients of one machine: each is a socket.
 const MOST_CLIENTS: u32 = 20_000;
 /// Measured when neither a time nor a number of transactions is given.
 const TIME: Duration = Duration::from_secs(10);
+/// How long a reporting interval is unless it is said.
+const INTERVAL: Duration = Duration::from_secs(10);
 /// A file that is larger holds no script.
 const LARGEST_FILE: u64 = 1 << 20;
 
@@ -35,7 +38,7 @@ pub(crate) fn run(args: &SqlArgs) -> Result<ExitCode, Failure> {
     let cancel = Cancel::new();
     listen(&cancel)?;
     pinchpoint_stack::raise_file_limit();
-    let mut sink = sink(args.quiet || args.json);
+    let mut sink = sink_with(args.quiet || args.json, ProgressLines::asked_for(args));
     let finished =
         run_sql(&job, sink.as_mut(), &cancel).map_err(|error| Failure::input(error.to_string()))?;
     drop(sink);
@@ -101,8 +104,8 @@ fn job(args: &SqlArgs) -> Result<SqlJob, Failure> {
     bounds("--pool", pool, "1 to 20000")?;
     let time = args.time.unwrap_or(TIME);
     bounds("--time", time >= Duration::from_millis(100), "at least 100 ms")?;
-    let fast = args.progress >= Duration::from_millis(100);
-    bounds("--progress", fast, "at least 100 ms")?;
+    let interval = args.progress.unwrap_or(INTERVAL);
+    bounds("--progress", interval >= Duration::from_millis(100), "at least 100 ms")?;
     if let Some(rate) = args.rate {
         bounds("--rate", (0.001..=1e9).contains(&rate), "0.001 to 1000000000 transactions/s")?;
     }
@@ -119,7 +122,7 @@ fn job(args: &SqlArgs) -> Result<SqlJob, Failure> {
             duration: time,
             warmup: warm_up(&args.warmup)?,
             trials: args.trials,
-            interval: args.progress,
+            interval,
             pace: args.rate.map_or(Pace::FlatOut, |per_s| Pace::Rate { per_s }),
             // As pgbench's, whose throttle is a Poisson process.
             poisson: true,

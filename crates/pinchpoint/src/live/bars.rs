@@ -1,7 +1,7 @@
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pinchpoint_measure::{Event, Sink};
 
-use super::error_width;
+use super::{ProgressLines, error_width};
 use super::state::State;
 
 /// Draws the state's lines in place; `indicatif` does the redrawing and limits its rate.
@@ -9,15 +9,17 @@ pub(super) struct Bars {
     state: State,
     screen: MultiProgress,
     lines: Vec<ProgressBar>,
+    progress: Option<ProgressLines>,
 }
 
 impl Bars {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(progress: Option<ProgressLines>) -> Self {
         let target = ProgressDrawTarget::stderr_with_hz(8);
         Self {
             state: State::default(),
             screen: MultiProgress::with_draw_target(target),
             lines: Vec::new(),
+            progress,
         }
     }
 }
@@ -26,6 +28,9 @@ impl Sink for Bars {
     fn event(&mut self, event: &Event) {
         if let Event::Warning { text } = event {
             let _ = self.screen.println(format!("warning: {text}"));
+        }
+        if let Some(line) = self.progress.as_mut().and_then(|progress| progress.line(event)) {
+            let _ = self.screen.println(line);
         }
         self.state.apply(event);
         if matches!(event, Event::RunEnded { .. }) {

@@ -2,15 +2,18 @@ use pinchpoint_measure::{
     Event, RunStatus, Sink, Trial, TrialStatus, group_thousands, human_duration, significant,
 };
 
+use super::ProgressLines;
+
 /// One line for each thing that happens, for logs and pipes.
 pub(super) struct Lines<W> {
     write: W,
     trials: u32,
+    progress: Option<ProgressLines>,
 }
 
 impl<W: FnMut(&str)> Lines<W> {
-    pub(super) const fn new(write: W) -> Self {
-        Self { write, trials: 0 }
+    pub(super) const fn new(write: W, progress: Option<ProgressLines>) -> Self {
+        Self { write, trials: 0, progress }
     }
 }
 
@@ -19,7 +22,8 @@ impl<W: FnMut(&str)> Sink for Lines<W> {
         if let Event::RunStarted { trials, .. } = event {
             self.trials = *trials;
         }
-        if let Some(line) = line(event, self.trials) {
+        let interval = self.progress.as_mut().and_then(|progress| progress.line(event));
+        if let Some(line) = interval.or_else(|| line(event, self.trials)) {
             (self.write)(&line);
         }
     }
