@@ -83,6 +83,7 @@ fn all(options: &Options) -> Result<(), String> {
     let command = pinchpoint()?;
     let mut scored: Vec<Scored> = Vec::new();
     let (mut machine, mut strangers) = (String::new(), Vec::new());
+    let mut failed = Vec::new();
     let wanted = |p: &&&Plant| options.only.is_empty() || options.only.iter().any(|o| o == p.name);
     for plant in PLANTS.iter().filter(wanted) {
         let middle = [Strength::Middle];
@@ -92,6 +93,7 @@ fn all(options: &Options) -> Result<(), String> {
             Ok(pairs) => pairs,
             Err(error) => {
                 eprintln!("{}: {error}", plant.name);
+                failed.push(plant.name);
                 continue;
             }
         };
@@ -121,7 +123,11 @@ fn all(options: &Options) -> Result<(), String> {
         let mean = strangers.iter().sum::<f64>() / strangers.len() as f64 * 100.0;
         machine.push_str(&format!(" Other processes took {mean:.0} % of its CPU meanwhile."));
     }
-    eprintln!("{} of {} right, {} forbidden", sum.right, sum.middle, sum.forbidden);
+    let [decoys, not_mistaken] = sum.decoys;
+    eprintln!(
+        "{} of {} right, {not_mistaken} of {decoys} decoys not mistaken, {} forbidden",
+        sum.right, sum.middle, sum.forbidden
+    );
     let write = |path: &Option<String>, text: String| match path {
         Some(path) => {
             std::fs::write(path, text).map_err(|e| format!("failed to write {path}: {e}"))
@@ -129,7 +135,15 @@ fn all(options: &Options) -> Result<(), String> {
         None => Ok(()),
     };
     write(&options.page, page(&scored, &sum, &machine))?;
-    write(&options.json, json(&scored, &sum, &machine)?)
+    write(&options.json, json(&scored, &sum, &machine)?)?;
+    if !failed.is_empty() {
+        return Err(format!("could not be planted: {}", failed.join(", ")));
+    }
+    if sum.is_enough() {
+        Ok(())
+    } else {
+        Err("nine in ten should be right, and nothing forbidden".to_owned())
+    }
 }
 
 /// Keeps the results of a pair.

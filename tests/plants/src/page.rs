@@ -9,8 +9,8 @@ use crate::table::NOT_REPRODUCED;
 const HEAD: &str = "\
 # Plants: bottlenecks made on purpose, and what the verdict says
 
-Each row is a private PostgreSQL in which a bottleneck was planted, loaded by `pinchpoint sql` (the pooler's: by an
-experiment with an application), whose verdict was read from its `result.json`; then the plant was removed and the same load measured again. A plant counts when its removal
+Each row is a private PostgreSQL in which a bottleneck was planted, loaded by `pinchpoint sql` (the pooler's and
+the slow reader's: by an experiment with an application), whose verdict was read from its `result.json`; then the plant was removed and the same load measured again. A plant counts when its removal
 gives at least 20 % more throughput: else it was no bottleneck on this machine, and there is no truth to hold a verdict
 against. *Decoys* look like a bottleneck and are none. A *forbidden* verdict names with a confidence of 0.5 or more what
 the plant was made to look like. Made by `make plants`; how each is planted stands in `tests/plants/src/table/`.
@@ -21,9 +21,16 @@ pub fn page(scored: &[Scored], score: &Score, machine: &str) -> String {
     let mut page = format!("{HEAD}\n{machine}\n\n");
     let _ = writeln!(
         page,
-        "At the middle strength **{} of {}** are named first, {} come second, {} times nothing is \
-         named. Forbidden verdicts given with confidence (≥ {CONFIDENT}), at any strength: **{}**.\n",
-        score.right, score.middle, score.second, score.abstained, score.forbidden
+        "At the middle strength **{} of {}** bottlenecks are named first, {} come second, {} times \
+         nothing is named; of {} decoys **{}** are not mistaken. Forbidden verdicts given with \
+         confidence (≥ {CONFIDENT}), at any strength: **{}**.\n",
+        score.right,
+        score.middle,
+        score.second,
+        score.abstained,
+        score.decoys[0],
+        score.decoys[1],
+        score.forbidden
     );
     page.push_str(
         "| plant | strength | with it /s | without /s | × | verdict | confidence | second | outcome |\n\

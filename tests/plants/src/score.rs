@@ -131,7 +131,7 @@ fn outcome(
 /// All plants together.
 #[derive(Debug, Clone, Serialize)]
 pub struct Score {
-    /// Plants at the middle strength that count, decoys included.
+    /// Bottlenecks at the middle strength that count.
     pub middle: u64,
     /// Of these, the ones named first.
     pub right: u64,
@@ -139,6 +139,8 @@ pub struct Score {
     pub second: u64,
     /// … and not named, but nothing else either.
     pub abstained: u64,
+    /// Decoys, and those of which nothing wrong was said.
+    pub decoys: [u64; 2],
     /// Forbidden verdicts given with confidence, at any strength.
     pub forbidden: u64,
     /// Confidence by bins: its lower and upper end, verdicts, right ones.
@@ -150,9 +152,11 @@ impl Score {
     pub fn of(scored: &[Scored]) -> Self {
         let middle = || {
             scored.iter().filter(|s| {
-                s.strength == Strength::Middle.name() && s.outcome != Outcome::NoBottleneck
+                let counts = s.outcome != Outcome::NoBottleneck && !s.decoy;
+                s.strength == Strength::Middle.name() && counts
             })
         };
+        let decoys = || scored.iter().filter(|s| s.decoy);
         let count = |outcome| middle().filter(|s| s.outcome == outcome).count() as u64;
         let edges = [0.0, 0.5, 0.7, 0.85, 1.01];
         let bins = edges.windows(2).map(|edge| {
@@ -169,9 +173,20 @@ impl Score {
             right: count(Outcome::Right),
             second: count(Outcome::RunnerUp),
             abstained: count(Outcome::Abstained),
+            decoys: [
+                decoys().count() as u64,
+                decoys().filter(|s| s.outcome == Outcome::Right).count() as u64,
+            ],
             forbidden: scored.iter().filter(|s| s.outcome == Outcome::Forbidden).count() as u64,
             calibration: bins.collect(),
         }
+    }
+}
+
+impl Score {
+    /// What is asked of the verdicts: nine in ten bottlenecks named first, nothing forbidden.
+    pub const fn is_enough(&self) -> bool {
+        10 * self.right >= 9 * self.middle && self.forbidden == 0
     }
 }
 

@@ -7,6 +7,7 @@ mod network;
 mod pooler;
 mod processor;
 mod quiet;
+mod reader;
 mod statements;
 
 use crate::plant::{Plant, State};
@@ -23,6 +24,7 @@ pub const PLANTS: &[&Plant] = &[
     &disk::MEMORY,
     &network::ROUND_TRIPS,
     &network::BANDWIDTH,
+    &reader::SLOW_READER,
     &load::TINY_POOL,
     &load::POOL_HELD,
     &pooler::SLOTS,
@@ -33,6 +35,8 @@ pub const PLANTS: &[&Plant] = &[
     &locks::HOT_ROW_FLUSH,
     &locks::IDLE_BLOCKER,
     &locks::TABLE_LOCK,
+    &locks::SUBTRANSACTIONS,
+    &locks::RIGHT_END,
     &statements::VACUUM,
     &statements::BLOAT,
     &statements::NO_INDEX,
@@ -46,10 +50,8 @@ pub const PLANTS: &[&Plant] = &[
 
 /// What is in the research's list and not planted here, and why.
 pub const NOT_REPRODUCED: &[(&str, &str)] = &[
-    ("slow reader", "the load reads as fast as it can; a reader that does not is no load of ours"),
     ("swap", "there is none here"),
-    ("right-most leaf, many partitions", "two cores show no contention of LWLocks"),
-];
+    ("right-most leaf, many partitions", "two cores show no contention there")];
 
 /// A load of so many clients by a script, and nothing else.
 fn load(clients: u32, script: &str) -> State {

@@ -20,7 +20,7 @@ pub(crate) const RULE: Rule = Rule {
             "read results as they come, and fewer of them: LIMIT, fewer columns",
             "do the work on rows after the connection is given back",
         ],
-        plant: "A client with a small receive buffer that sleeps after each row.",
+        plant: "An application that pauses after every so many rows of a large answer.",
     },
 };
 

@@ -90,3 +90,67 @@ pub(super) const TABLE_LOCK: Plant = Plant {
     },
     removed: || load_with(8, SPREAD, &["-M", "prepared"]),
 };
+
+/// What another application forgot: a prepared transaction with so many subtransactions that whoever
+/// looks at a row written since must look up in `pg_subtrans` whose it is.
+const FORGOTTEN: &str = "BEGIN; INSERT INTO log VALUES (0); \
+    DO $$ BEGIN FOR i IN 1..100 LOOP \
+    BEGIN INSERT INTO log VALUES (i); EXCEPTION WHEN division_by_zero THEN NULL; END; \
+    END LOOP; END $$; PREPARE TRANSACTION 'forgotten'";
+/// Rows with a transaction number each, in another order than their keys: 74 pages of `pg_subtrans`,
+/// of which the server keeps 32.
+const ROWS: &str = "DO $$ BEGIN FOR i IN 1..150000 LOOP \
+    BEGIN INSERT INTO t VALUES (i::bigint * 7919 % 150000, i); \
+    EXCEPTION WHEN division_by_zero THEN NULL; END; END LOOP; END $$";
+const RANGE: &str = "\\set id random(1, 149000)\n\
+                     SELECT count(n) FROM t WHERE id BETWEEN :id AND :id + 100;\n";
+
+pub(super) const SUBTRANSACTIONS: Plant = Plant {
+    name: "subtransactions",
+    how: "another application's prepared transaction with 100 savepoints, and rows of 150,000 \
+          subtransactions written since",
+    wanted: &["lw-lock"],
+    forbidden: &["row-lock", "object-lock", "data-io"],
+    kind: Kind::Bottleneck,
+    strengths: MIDDLE,
+    scene: || Scene {
+        settings: vec![
+            ("max_prepared_transactions", "1"),
+            ("autovacuum", "off"),
+            ("synchronous_commit", "off"),
+        ],
+        init: vec![
+            "CREATE TABLE log (n int)",
+            "CREATE TABLE t (id int PRIMARY KEY, n int)",
+        ],
+        ..Scene::default()
+    },
+    planted: |_| State {
+        before: vec![FORGOTTEN, ROWS],
+        ..load_with(16, RANGE, &["-M", "prepared"])
+    },
+    removed: || State {
+        before: vec!["ROLLBACK PREPARED 'forgotten'"],
+        ..load_with(16, RANGE, &["-M", "prepared"])
+    },
+};
+
+const APPEND: &str = "INSERT INTO readings (sensor, value) \
+                      SELECT i % 97, i FROM generate_series(1, 500) i;\n";
+
+pub(super) const RIGHT_END: Plant = Plant {
+    name: "right-end",
+    how: "64 clients that write 500 rows at a time at the end of one table with a serial key, instead of \
+          4 of them at a time",
+    wanted: &["lw-lock", "too-many-backends"],
+    forbidden: &["row-lock", "wal-flush", "server-cpu"],
+    kind: Kind::Bottleneck,
+    strengths: MIDDLE,
+    scene: || Scene {
+        settings: vec![("max_connections", "120"), ("max_wal_size", "8GB")],
+        init: vec!["CREATE TABLE readings (id bigserial PRIMARY KEY, sensor int, value int)"],
+        ..Scene::default()
+    },
+    planted: |_| load_with(64, APPEND, &["-M", "prepared"]),
+    removed: || load_with(64, APPEND, &["-M", "prepared", "--pool", "4"]),
+};
