@@ -150,7 +150,17 @@ impl Budget {
 
     /// The cause that the largest part of the time belongs to; its gain is that of removing it.
     pub(crate) fn largest(&self, reading: &Reading) -> Option<Suspect> {
+        self.largest_of(reading, |_| true)
+    }
+
+    /// The same of those causes that are meant.
+    pub(crate) fn largest_of(
+        &self,
+        reading: &Reading,
+        meant: impl Fn(&str) -> bool,
+    ) -> Option<Suspect> {
         let causes = self.lines.iter().map(|l| (l.cause, self.share(l.cause)));
+        let causes = causes.filter(|(cause, share)| *share > 0.0 && meant(cause));
         let (largest, share) = causes.max_by(|a, b| a.1.total_cmp(&b.1))?;
         let gain = reading.gain(share * self.whole_ms, 0.0)[1];
         Some(Suspect { bottleneck: largest.to_owned(), share, gain })

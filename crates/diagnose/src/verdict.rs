@@ -135,7 +135,8 @@ fn named(
                 share: sound(other.candidate.share).min(1.0),
                 gain: other.candidate.gain[1],
             })
-            .or(rival.map(|rival| rival.suspect(reading))),
+            .or(rival.map(|rival| rival.suspect(reading)))
+            .or_else(|| next_part(winner.rule, reading, budget)),
         advice: winner.rule.page.advice.iter().map(|text| (*text).to_owned()).collect(),
         next: next(winner, second, reading),
         ..Verdict::default()
@@ -144,6 +145,13 @@ fn named(
 
 fn texts(clues: &[Clue]) -> Vec<String> {
     clues.iter().map(|clue| clue.text.clone()).collect()
+}
+
+/// Where no other cause may be what limits: the largest part of the time that is not the named one's.
+fn next_part(winner: &Rule, reading: &Reading, budget: &Budget) -> Option<Suspect> {
+    let other = |cause: &str| cause != winner.bottleneck && !winner.shows_as.contains(&cause);
+    let is_cause = |cause: &str| RULES.iter().any(|rule| rule.bottleneck == cause);
+    budget.largest_of(reading, |cause| other(cause) && is_cause(cause))
 }
 
 /// What would limit once the winner is gone: CPU, when it is what bounds the gain, else the

@@ -85,6 +85,12 @@ impl Page {
             let (lo, hi) = (significant(lo, 2), significant(hi, 2));
             self.text(2, &format!("without it throughput could be {lo} to {hi} ×"), Paint::Plain);
         }
+        if let Some(other) = &verdict.runner_up {
+            let (name, gain) = (clean(&other.bottleneck), significant(other.gain, 2));
+            let share = percent(other.share);
+            let text = format!("runner-up {name}: {share} of the time, without it up to {gain} ×");
+            self.text(2, &text, Paint::Plain);
+        }
         if let Some(next) = &verdict.next {
             self.text(2, &format!("then {} would limit", clean(next)), Paint::Plain);
         }
