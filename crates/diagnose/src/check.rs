@@ -4,6 +4,7 @@ use pinchpoint_measure::{Counter, Phase, significant};
 
 use crate::reading::{HARDLY_STARVED, Reading, sound};
 use crate::rule::CPU_FULL;
+use crate::seen::WAIT_EVENTS;
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +20,11 @@ pub(crate) enum Check {
 /// Gates without which the figures cannot be true.
 const MUST_HOLD: [&str; 2] = ["littles-law", "phase-sum"];
 /// Sources without which a verdict is less sure.
-const WANTED: [&str; 2] = ["wait events", "observer"];
+const WANTED: [&str; 2] = [WAIT_EVENTS, "observer"];
+/// Views of the server and accounts of its sessions that rules look into: without one of them a cause may
+/// have gone unseen.
+const VIEWS: &str = "pg_stat_";
+const SESSIONS: &str = "backends";
 /// Deviation of sampled from exact active time that long and short observations may have. Short ones
 /// hold few looks.
 const EXACT: f64 = 0.05;
@@ -56,8 +61,15 @@ pub(crate) fn checks(reading: &Reading) -> Vec<Check> {
 /// Sources that a verdict would have liked to have, with what kept them away.
 fn unseen(reading: &Reading) -> Vec<Check> {
     let missing = reading.seen().map_or(&[][..], |seen| &seen.observation.missing);
-    let wanted = missing.iter().filter(|gap| WANTED.contains(&gap.signal.as_str()));
-    wanted.map(|gap| Check::Note(format!("{} not seen: {}", gap.signal, gap.reason))).collect()
+    let told = |signal: &str, reason: &str| {
+        let text = format!("{signal} not seen: {reason}");
+        match signal {
+            _ if WANTED.contains(&signal) => Some(Check::Note(text)),
+            _ if signal.starts_with(VIEWS) || signal == SESSIONS => Some(Check::Doubt(text)),
+            _ => None,
+        }
+    };
+    missing.iter().filter_map(|gap| told(&gap.signal, &gap.reason)).collect()
 }
 
 /// Gates of the trials: one that must hold and failed in most of them voids the verdict.

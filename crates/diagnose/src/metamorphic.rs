@@ -210,6 +210,38 @@ fn a_source_that_could_not_be_read_is_named() {
     assert!(found.confidence <= Plant::quiet().verdict().confidence);
 }
 
+/// A role without rights sees sessions and not what they do; its looks succeed all the same.
+#[test]
+fn what_the_role_may_not_see_is_not_taken_for_idle() {
+    let (plant, missing) = (Plant { cpu: 0.97, ..Plant::quiet() }, "wait events".to_owned());
+    let mut variant = plant.variant();
+    for observation in observations(&mut variant) {
+        let sessions = observation.sessions.as_mut().expect("samples");
+        sessions.active = 0.0;
+        sessions.waits.clear();
+        let reason = "8 sessions are of roles whose waits we may not see".to_owned();
+        observation.missing = vec![Missing { signal: missing.clone(), reason }];
+    }
+    let blind = found(&variant);
+    assert_eq!((blind.bottleneck.as_str(), &blind.inconclusive), ("server-cpu", &None));
+    assert!(blind.confidence < plant.verdict().confidence, "{blind:#?}");
+    assert!(blind.against.iter().any(|text| text.contains("8 sessions")), "{blind:#?}");
+}
+
+#[test]
+fn a_view_that_could_not_be_read_lowers_the_confidence() {
+    let plant = Plant::waiting(WaitClass::WalFlush, "IO:WALSync", 1.0);
+    let mut variant = plant.variant();
+    for observation in observations(&mut variant) {
+        let reason = "permission denied for view pg_stat_wal".to_owned();
+        observation.missing = vec![Missing { signal: "pg_stat_wal".to_owned(), reason }];
+    }
+    let (less, whole) = (found(&variant), plant.verdict());
+    assert_eq!(less.bottleneck, whole.bottleneck);
+    assert!(less.confidence < whole.confidence, "{less:#?}");
+    assert!(less.against.iter().any(|text| text.contains("permission denied")), "{less:#?}");
+}
+
 #[test]
 fn a_gate_that_failed_in_one_of_three_trials_leaves_a_verdict() {
     let mut variant = Plant::waiting(WaitClass::WalFlush, "IO:WALSync", 1.0).variant();

@@ -59,9 +59,11 @@ impl Seen {
         })
     }
 
-    /// Sessions of the load, when they were sampled often enough to say something.
+    /// Sessions of the load, when they were sampled often enough to say something, and all of them were
+    /// to be seen.
     pub(crate) fn samples(&self) -> Option<&SessionSamples> {
-        self.observation.sessions.as_ref().filter(|s| s.looks >= LOOKS)
+        let hidden = self.observation.missing.iter().any(|gap| gap.signal == WAIT_EVENTS);
+        self.observation.sessions.as_ref().filter(|s| s.looks >= LOOKS && !hidden)
     }
 
     /// Mean sessions, as milliseconds of an operation: sessions ÷ throughput (Little 1961).
@@ -189,6 +191,8 @@ const FEW_SESSIONS: f64 = 0.01;
 /// Looks below which sampled sessions say too little to be used. A watcher on a busy machine looks
 /// ten times a second, and a trial may last three; how uncertain that is, the samples' own error says.
 const LOOKS: u64 = 10;
+/// What an observation calls the samples where some of them are missing.
+pub(crate) const WAIT_EVENTS: &str = "wait events";
 
 /// How much a class differs from trial to trial.
 fn between(trials: &[&Trial]) -> BTreeMap<WaitClass, f64> {
