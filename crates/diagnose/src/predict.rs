@@ -67,8 +67,8 @@ pub struct Outlook<'a> {
 /// demands of an operation (its waits, its CPU) from a figure to a range; the asymptotic bound
 /// gives the upper end and the balanced job bound the lower (Zahorjan et al. 1982; Lazowska et al.,
 /// *Quantitative System Performance*, chapter 5). Several changes at once are applied one after
-/// the other, so the range widens with each. Either range is then widened by the sampling error of
-/// `from` and by what past predictions of this lever teach.
+/// the other, so the range widens with each. What is carried on from `from` is widened by its
+/// sampling error, and either range by what past predictions of this lever teach.
 ///
 /// # Errors
 ///

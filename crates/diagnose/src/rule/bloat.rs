@@ -28,7 +28,7 @@ pub(crate) const RULE: Rule = Rule {
             "end transactions that are open for long: they keep dead rows alive",
             "a fillfactor below 100, so that updates stay on their page (HOT)",
         ],
-        plant: "Autovacuum off, and updates of few rows.",
+        plant: "Autovacuum off, and updates of few rows that another application's old transaction keeps.",
     },
 };
 

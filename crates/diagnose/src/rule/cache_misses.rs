@@ -36,7 +36,7 @@ pub(crate) const RULE: Rule = Rule {
             "warm the cache at the start; more memory for it, where it evicts",
             "keys that are asked for again: without what differs for each user",
         ],
-        plant: "A time to live far shorter than the time between two requests of a key.",
+        plant: "Figures of a cache that most requests miss; no real one.",
     },
 };
 

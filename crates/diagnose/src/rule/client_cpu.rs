@@ -22,7 +22,7 @@ pub(crate) const RULE: Rule = Rule {
             "give the load more threads, or run it on another machine",
             "use larger batches, so that each operation costs the load less",
         ],
-        plant: "The generator under a CPU quota of its own.",
+        plant: "A script with three thousand expressions before its statement.",
     },
 };
 

@@ -29,7 +29,7 @@ pub(crate) const RULE: Rule = Rule {
             "keep connections: a pool in the application, or its driver's keep-alive",
             "a pooler such as PgBouncer, where many processes each need connections",
         ],
-        plant: "Rung 1 of the ladder: a new connection for each INSERT, with and without TLS.",
+        plant: "A new connection for each look-up by key.",
     },
 };
 

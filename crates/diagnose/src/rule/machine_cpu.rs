@@ -21,7 +21,7 @@ pub(crate) const RULE: Rule = Rule {
             "move the load, or the application, to another machine",
             "limits for each process, so that a verdict can tell them apart",
         ],
-        plant: "Server, application and load on two cores without limits.",
+        plant: "Figures of full cores that neither server nor load fills; no real ones.",
     },
 };
 

@@ -23,7 +23,7 @@ pub(crate) const RULE: Rule = Rule {
             "a loader that collects keys (DataLoader) where the code asks one by one",
             "a pipeline, where they cannot be one",
         ],
-        plant: "Twenty SELECTs by key in place of one JOIN.",
+        plant: "Thirty SELECTs by key in place of one JOIN.",
     },
 };
 

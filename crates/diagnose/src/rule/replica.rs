@@ -19,7 +19,7 @@ pub(crate) const RULE: Rule = Rule {
             "synchronous_commit = local or remote_write, where that is safe enough",
             "a standby that is closer, or has a faster disk",
         ],
-        plant: "A synchronous standby behind a proxy that delays.",
+        plant: "Figures of sessions in IPC:SyncRep; no real standby.",
     },
 };
 

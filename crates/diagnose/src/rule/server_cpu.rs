@@ -35,7 +35,7 @@ pub(crate) const RULE: Rule = Rule {
             "no more sessions at a time than two to four for each core",
             "more cores",
         ],
-        plant: "A hash-heavy SELECT on one core.",
+        plant: "Statements that compute for milliseconds, without a limit.",
     },
 };
 

@@ -33,7 +33,7 @@ pub(crate) const RULE: Rule = Rule {
             "make statements cheaper: prepared statements, an index, fewer round trips",
             "fewer sessions at a time, so that less of the limit goes into switching",
         ],
-        plant: "A CPU quota of half a core on the server's control group.",
+        plant: "A CPU quota of 0.15 to 1 core on the server's control group.",
     },
 };
 
