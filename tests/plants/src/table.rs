@@ -51,7 +51,8 @@ pub const PLANTS: &[&Plant] = &[
 /// What is in the research's list and not planted here, and why.
 pub const NOT_REPRODUCED: &[(&str, &str)] = &[
     ("swap", "there is none here"),
-    ("right-most leaf, many partitions", "two cores show no contention there")];
+    ("right-most leaf, many partitions", "two cores show no contention there"),
+];
 
 /// A load of so many clients by a script, and nothing else.
 fn load(clients: u32, script: &str) -> State {

@@ -68,5 +68,8 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
         against.push("no CPU is left: who holds one may have to wait for it".to_owned());
     }
     let error = seen.class_error_ms(WaitClass::LwLock).map_or(0.0, |e| reading.share_of(e));
-    Finding::suspect(text, Candidate { share, error, gain, evidence, against, ..Candidate::default() })
+    Finding::suspect(
+        text,
+        Candidate { share, error, gain, evidence, against, ..Candidate::default() },
+    )
 }

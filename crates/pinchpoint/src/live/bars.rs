@@ -1,8 +1,8 @@
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pinchpoint_measure::{Event, Sink};
 
-use super::{ProgressLines, error_width};
 use super::state::State;
+use super::{ProgressLines, error_width};
 
 /// Draws the state's lines in place; `indicatif` does the redrawing and limits its rate.
 pub(super) struct Bars {

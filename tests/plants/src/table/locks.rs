@@ -119,10 +119,7 @@ pub(super) const SUBTRANSACTIONS: Plant = Plant {
             ("autovacuum", "off"),
             ("synchronous_commit", "off"),
         ],
-        init: vec![
-            "CREATE TABLE log (n int)",
-            "CREATE TABLE t (id int PRIMARY KEY, n int)",
-        ],
+        init: vec!["CREATE TABLE log (n int)", "CREATE TABLE t (id int PRIMARY KEY, n int)"],
         ..Scene::default()
     },
     planted: |_| State {
