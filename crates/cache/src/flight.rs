@@ -12,12 +12,12 @@ use tokio::sync::{Notify, watch};
 use crate::error::{Interrupted, LoadError};
 use crate::key::Tags;
 use crate::memory::Name;
-use crate::telemetry::Outcome;
+use crate::telemetry::Answer;
 
 const SHARDS: usize = 32;
 
 /// How a flight ended, for each of those that waited.
-pub(crate) type Landed<V, E> = Result<(Arc<Option<V>>, Outcome), LoadError<E>>;
+pub(crate) type Landed<V, E> = Result<(Arc<Option<V>>, Answer), LoadError<E>>;
 pub(crate) type Waiting<V, E> = watch::Receiver<Option<Landed<V, E>>>;
 
 impl<E> Clone for LoadError<E> {

@@ -18,7 +18,7 @@ use crate::key::{Tag, Tags};
 use crate::memory::{Borrowed, Entry, Memory, Name, TAGS};
 use crate::origin::{self, Origin};
 use crate::shared::{Layout, Link, LinkOptions, Listener, Shared};
-use crate::telemetry::Outcome;
+use crate::telemetry::{Answer, Outcome};
 use crate::trace;
 
 pub(crate) struct Inner {
@@ -132,15 +132,15 @@ impl Inner {
         &self,
         function: &Function,
         name: Borrowed<'_>,
-    ) -> Option<(Option<V>, Outcome, bool)> {
+    ) -> Option<(Option<V>, Answer, bool)> {
         let entry = self.memory.get(name)?;
-        let (outcome, refresh) = match self.judge(function, &entry) {
-            Verdict::Fresh { refresh } => (Outcome::Memory, refresh),
-            Verdict::Stale { refresh } => (Outcome::Stale, refresh),
+        let (answer, refresh) = match self.judge(function, &entry) {
+            Verdict::Fresh { refresh } => (Answer::Memory, refresh),
+            Verdict::Stale { refresh } => (Answer::StaleInMemory, refresh),
             Verdict::Dead => return None,
         };
         let value = entry.value::<V>()?;
-        Some((value.clone(), outcome, refresh))
+        Some((value.clone(), answer, refresh))
     }
 
     #[inline]
@@ -209,7 +209,7 @@ impl Inner {
         if !self.flights.is_under_way(&course.name)
             && let Some(value) = course.glance::<V>(start).await
         {
-            function.meters().answered(Outcome::Redis, start.elapsed());
+            function.meters().answered(Answer::Redis, start.elapsed());
             trace::note(function.name(), Outcome::Redis);
             return Ok(value);
         }
@@ -224,9 +224,9 @@ impl Inner {
                 waiting
             }
         };
-        let (value, outcome) = landed(waiting).await?;
-        function.meters().answered(outcome, start.elapsed());
-        trace::note(function.name(), outcome);
+        let (value, answer) = landed(waiting).await?;
+        function.meters().answered(answer, start.elapsed());
+        trace::note(function.name(), answer.outcome());
         Ok(Option::clone(&value))
     }
 
