@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::builder::Builder;
 use crate::clock::Clock;
 use crate::error::{Interrupted, LoadError};
-use crate::flight::{Waiting, landed};
+use crate::flight::{Waiting, answer_of, landed};
 use crate::function::Function;
 use crate::inner::Inner;
 use crate::key::{Key, Tag};
@@ -252,9 +252,9 @@ impl Cache {
         let Some(waiting) = self.inner.start(function, &name, tags, load, true, true) else {
             return Err(LoadError::Interrupted(Interrupted::ShutDown));
         };
-        let (value, answer) = landed(waiting).await?;
-        function.meters().answered(answer, start.elapsed());
-        Ok(Option::clone(&value))
+        let landed = landed(waiting).await;
+        function.meters().answered(answer_of(&landed), start.elapsed());
+        landed.map(|(value, _)| Option::clone(&value))
     }
 
     /// Forgets the value of one call, in every process. Call it after the change it follows has

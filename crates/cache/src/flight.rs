@@ -180,3 +180,8 @@ pub(crate) async fn landed<V, E>(mut waiting: Waiting<V, E>) -> Landed<V, E> {
     // A flight that is gone without landing: its runtime is ending.
     landed.unwrap_or(Err(LoadError::Interrupted(Interrupted::ShutDown)))
 }
+
+/// How a lookup is counted. Where the function was called and failed, nothing was found: a miss too.
+pub(crate) fn answer_of<V, E>(landed: &Landed<V, E>) -> Answer {
+    landed.as_ref().map_or(Answer::Miss, |(_, answer)| *answer)
+}

@@ -12,7 +12,7 @@ use crate::cache::{Invalidated, Loaded, Value};
 use crate::clock::Clock;
 use crate::course::Course;
 use crate::error::LoadError;
-use crate::flight::{Flights, Place, Waiting, landed};
+use crate::flight::{Flights, Place, Waiting, answer_of, landed};
 use crate::function::Function;
 use crate::key::{Tag, Tags};
 use crate::memory::{Borrowed, Entry, Memory, Name, TAGS};
@@ -224,10 +224,11 @@ impl Inner {
                 waiting
             }
         };
-        let (value, answer) = landed(waiting).await?;
+        let landed = landed(waiting).await;
+        let answer = answer_of(&landed);
         function.meters().answered(answer, start.elapsed());
         trace::note(function.name(), answer.outcome());
-        Ok(Option::clone(&value))
+        landed.map(|(value, _)| Option::clone(&value))
     }
 
     /// Starts a flight in the background, unless one is under way and another is not asked for.

@@ -18,7 +18,7 @@ pub enum Outcome {
     Redis,
     /// From either level, past its time and within its limit.
     Stale,
-    /// By calling the function.
+    /// By calling the function, also where that failed.
     Miss,
     /// By calling the function without a cache.
     Bypass,

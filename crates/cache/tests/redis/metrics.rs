@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use pinchpoint_cache::{Outcome, cached, key, trace};
+use pinchpoint_cache::{Cache, Function, Loaded, Outcome, Policy, cached, key, trace};
 use tokio::sync::Notify;
 
 use crate::server::Redis;
@@ -71,7 +71,9 @@ async fn names_and_labels_are_those_that_are_written_down() {
     counted(&a, 1).await.unwrap();
     counted(&b, 1).await.unwrap();
     assert!(counted(&a, -1).await.is_err());
-    assert!(counted(&a, -2).await.is_err());
+    let (failed, how) = trace(counted(&a, -2)).await;
+    assert!(failed.is_err());
+    assert_eq!(how, [("counted", Outcome::Miss)]);
     let keys: Vec<String> = redis.ask(&["KEYS", "test:counted@*:counted:1"]).await;
     let _: String = redis.ask(&["SET", &keys[0], "not ours"]).await;
     let reads = database.reads();
@@ -107,7 +109,8 @@ async fn names_and_labels_are_those_that_are_written_down() {
     let value = |name: &str, labels: &[(&str, &str)]| value(&text, name, labels);
     assert!(value("cache_hits_total", &[("level", "memory")]) >= 1);
     assert_eq!(value("cache_hits_total", &[("level", "redis")]), 1);
-    assert_eq!(value("cache_misses_total", &[]), 2);
+    assert_eq!(value("cache_misses_total", &[]), 4, "two of them failed");
+    assert_eq!(value("cache_latency_seconds_count", &[("outcome", "miss")]), 4);
     assert_eq!(value("cache_loads_total", &[("outcome", "ok")]), 2);
     assert_eq!(value("cache_loads_total", &[("outcome", "panic")]), 1);
     assert_eq!(value("cache_loads_total", &[("outcome", "timeout")]), 1);
@@ -147,4 +150,40 @@ async fn a_stale_value_is_counted_where_it_was_found() {
     assert_eq!(trace(aged(&a, 1)).await.1, stale);
     assert_eq!(counts(), [(2, 2), (1, 1)], "memory has it now");
     assert_eq!(value(&handle.render(), "cache_stale_served_total", &[("cache", "aged")]), 3);
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+static FAILING: Function =
+    Function::new("failing", Policy::new(HOUR).timeout(Duration::from_millis(50)));
+static HOLDING: Function = Function::new("holding", Policy::new(HOUR).timeout(HOUR));
+
+#[tokio::test]
+async fn a_lookup_whose_function_fails_is_a_miss_of_each_who_waited() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let cache = Cache::builder("test").concurrent_calls(1).build().await.unwrap();
+    let failing = || {
+        let load = || async { Err::<Loaded<i64>, _>("no such table") };
+        cache.get_or_load(&FAILING, key!("1"), load)
+    };
+    let (first, second) = tokio::join!(failing(), failing());
+    assert!(first.is_err() && second.is_err());
+    // Without a turn the function is not called at all.
+    let called = Arc::new(Notify::new());
+    tokio::spawn({
+        let (cache, called) = (cache.clone(), Arc::clone(&called));
+        let load = move || async move {
+            called.notify_one();
+            std::future::pending::<Result<Loaded<i64>, ()>>().await
+        };
+        async move { cache.get_or_load(&HOLDING, key!("1"), load).await }
+    });
+    called.notified().await;
+    assert!(failing().await.is_err());
+    let text = handle.render();
+    let value = |name: &str| value(&text, name, &[("cache", "failing")]);
+    assert_eq!(value("cache_misses_total"), 3);
+    assert_eq!(value("cache_latency_seconds_count"), 3);
+    assert_eq!((value("cache_coalesced_total"), value("cache_loads_total")), (1, 2));
 }
