@@ -51,6 +51,7 @@ fn a_profile_is_read_through_the_cache_and_changed_by_its_owner_alone() {
     assert_eq!(here.get(path).header("x-cache"), "memory", "nothing was changed so far");
     let changed = put(&owner, &change);
     assert_eq!((changed.status, &changed.json()["full_name"]), (200, &json!("Ada Lovelace")));
+    assert_eq!(changed.header("x-cache"), "", "a cache had its session, not its answer");
     assert_eq!(here.get(path).json()["bio"], "Näher dran.", "at once where it was changed");
     until("the other process sees it", || {
         (there.get(path).json()["bio"] == "Näher dran.").then_some(())

@@ -54,6 +54,7 @@ fn a_cache_is_measured_before_and_after() {
     let http = cold.http.as_ref().expect("HTTP");
     let change = http.endpoints.iter().find(|e| e.method == "PUT").expect("changes");
     assert!(change.requests > 0 && change.failures == 0, "{change:?}");
+    assert_eq!((change.hits, change.misses), (None, None), "no cache answers a change");
     tells_hits_from_misses(http);
     assert!(run.stdout.contains("hits"), "{}", run.stdout);
     for (name, lever) in [("warm-direct-10", "cache"), ("no-indexes-direct-10", "index")] {

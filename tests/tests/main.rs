@@ -27,6 +27,7 @@ mod processes;
 mod prometheus;
 mod prove;
 mod readme;
+mod redis;
 mod reference;
 mod requests;
 mod server;

@@ -61,6 +61,10 @@ impl Redis {
         assert!(url.starts_with("redis://"), "no URL came, but {url:?}");
         Self { child, url: url.trim().to_owned() }
     }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
 }
 
 impl Drop for Redis {

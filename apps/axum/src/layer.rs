@@ -20,8 +20,10 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let method = known(request.method());
     let began = Instant::now();
     let (mut response, calls) = trace(within(LONGEST, next.run(request))).await;
-    // The last call is the one that the request was for; before it a session may have been looked up.
-    if let Some((_, outcome)) = calls.last() {
+    // What a change answers comes from no cache, though its session may. Of a read, the last call is
+    // the one that the request was for; before it a session may have been looked up.
+    let read = matches!(method, "GET" | "HEAD");
+    if let Some((_, outcome)) = calls.last().filter(|_| read) {
         response.headers_mut().insert(X_CACHE, HeaderValue::from_static(outcome.as_str()));
     }
     let status = response.status().as_u16().to_string();

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::builder::Builder;
 use crate::clock::Clock;
 use crate::error::{Interrupted, LoadError};
-use crate::flight::{Waiting, landed};
+use crate::flight::{Waiting, answer_of, landed};
 use crate::function::Function;
 use crate::inner::Inner;
 use crate::key::{Key, Tag};
@@ -195,7 +195,7 @@ impl Cache {
         let key = request.key.stored();
         let text = key.as_str();
         let start = Instant::now();
-        if let Some((value, outcome, refresh)) =
+        if let Some((value, answer, refresh)) =
             self.inner.look(function, Borrowed { function: id, text: text.as_bytes() })
         {
             if refresh {
@@ -204,8 +204,8 @@ impl Cache {
                 let _: Option<Waiting<V, E>> =
                     self.inner.start(function, &name, tags, load, request.interruptible, false);
             }
-            function.meters().answered(outcome, start.elapsed());
-            trace::note(function.name(), outcome);
+            function.meters().answered(answer, start.elapsed());
+            trace::note(function.name(), answer.outcome());
             return Ok(value);
         }
         let name = Name { function: id, text: text.into() };
@@ -252,9 +252,9 @@ impl Cache {
         let Some(waiting) = self.inner.start(function, &name, tags, load, true, true) else {
             return Err(LoadError::Interrupted(Interrupted::ShutDown));
         };
-        let (value, outcome) = landed(waiting).await?;
-        function.meters().answered(outcome, start.elapsed());
-        Ok(Option::clone(&value))
+        let landed = landed(waiting).await;
+        function.meters().answered(answer_of(&landed), start.elapsed());
+        landed.map(|(value, _)| Option::clone(&value))
     }
 
     /// Forgets the value of one call, in every process. Call it after the change it follows has

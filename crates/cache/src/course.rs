@@ -21,7 +21,7 @@ use crate::key::Tags;
 use crate::memory::{Before, Borrowed, Name};
 use crate::origin::{Call, Chain};
 use crate::shared::{Read, Shared};
-use crate::telemetry::Outcome;
+use crate::telemetry::Answer;
 
 /// A holder of a lease that died says nothing: waiters look again after this long.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -124,11 +124,11 @@ impl Course {
         };
         let (held, landed) = match reached {
             Reached::Fresh(value) => {
-                sender.send_replace(Some(Ok((value, Outcome::Redis))));
+                sender.send_replace(Some(Ok((value, Answer::Redis))));
                 return;
             }
             Reached::Stale { value, held } => {
-                sender.send_replace(Some(Ok((value, Outcome::Stale))));
+                sender.send_replace(Some(Ok((value, Answer::StaleInRedis))));
                 if !self.may_refresh(&key, &held).await {
                     return;
                 }
@@ -154,7 +154,7 @@ impl Course {
         };
         if !landed {
             let answer: Result<Arc<Option<V>>, LoadError<E>> = ended;
-            sender.send_replace(Some(answer.map(|value| (value, Outcome::Miss))));
+            sender.send_replace(Some(answer.map(|value| (value, Answer::Miss))));
         }
     }
 

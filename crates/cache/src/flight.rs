@@ -12,12 +12,12 @@ use tokio::sync::{Notify, watch};
 use crate::error::{Interrupted, LoadError};
 use crate::key::Tags;
 use crate::memory::Name;
-use crate::telemetry::Outcome;
+use crate::telemetry::Answer;
 
 const SHARDS: usize = 32;
 
 /// How a flight ended, for each of those that waited.
-pub(crate) type Landed<V, E> = Result<(Arc<Option<V>>, Outcome), LoadError<E>>;
+pub(crate) type Landed<V, E> = Result<(Arc<Option<V>>, Answer), LoadError<E>>;
 pub(crate) type Waiting<V, E> = watch::Receiver<Option<Landed<V, E>>>;
 
 impl<E> Clone for LoadError<E> {
@@ -179,4 +179,9 @@ pub(crate) async fn landed<V, E>(mut waiting: Waiting<V, E>) -> Landed<V, E> {
     };
     // A flight that is gone without landing: its runtime is ending.
     landed.unwrap_or(Err(LoadError::Interrupted(Interrupted::ShutDown)))
+}
+
+/// How a lookup is counted. Where the function was called and failed, nothing was found: a miss too.
+pub(crate) fn answer_of<V, E>(landed: &Landed<V, E>) -> Answer {
+    landed.as_ref().map_or(Answer::Miss, |(_, answer)| *answer)
 }

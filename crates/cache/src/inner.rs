@@ -12,13 +12,13 @@ use crate::cache::{Invalidated, Loaded, Value};
 use crate::clock::Clock;
 use crate::course::Course;
 use crate::error::LoadError;
-use crate::flight::{Flights, Place, Waiting, landed};
+use crate::flight::{Flights, Place, Waiting, answer_of, landed};
 use crate::function::Function;
 use crate::key::{Tag, Tags};
 use crate::memory::{Borrowed, Entry, Memory, Name, TAGS};
 use crate::origin::{self, Origin};
 use crate::shared::{Layout, Link, LinkOptions, Listener, Shared};
-use crate::telemetry::Outcome;
+use crate::telemetry::{Answer, Outcome};
 use crate::trace;
 
 pub(crate) struct Inner {
@@ -132,15 +132,15 @@ impl Inner {
         &self,
         function: &Function,
         name: Borrowed<'_>,
-    ) -> Option<(Option<V>, Outcome, bool)> {
+    ) -> Option<(Option<V>, Answer, bool)> {
         let entry = self.memory.get(name)?;
-        let (outcome, refresh) = match self.judge(function, &entry) {
-            Verdict::Fresh { refresh } => (Outcome::Memory, refresh),
-            Verdict::Stale { refresh } => (Outcome::Stale, refresh),
+        let (answer, refresh) = match self.judge(function, &entry) {
+            Verdict::Fresh { refresh } => (Answer::Memory, refresh),
+            Verdict::Stale { refresh } => (Answer::StaleInMemory, refresh),
             Verdict::Dead => return None,
         };
         let value = entry.value::<V>()?;
-        Some((value.clone(), outcome, refresh))
+        Some((value.clone(), answer, refresh))
     }
 
     #[inline]
@@ -209,7 +209,7 @@ impl Inner {
         if !self.flights.is_under_way(&course.name)
             && let Some(value) = course.glance::<V>(start).await
         {
-            function.meters().answered(Outcome::Redis, start.elapsed());
+            function.meters().answered(Answer::Redis, start.elapsed());
             trace::note(function.name(), Outcome::Redis);
             return Ok(value);
         }
@@ -224,10 +224,11 @@ impl Inner {
                 waiting
             }
         };
-        let (value, outcome) = landed(waiting).await?;
-        function.meters().answered(outcome, start.elapsed());
-        trace::note(function.name(), outcome);
-        Ok(Option::clone(&value))
+        let landed = landed(waiting).await;
+        let answer = answer_of(&landed);
+        function.meters().answered(answer, start.elapsed());
+        trace::note(function.name(), answer.outcome());
+        landed.map(|(value, _)| Option::clone(&value))
     }
 
     /// Starts a flight in the background, unless one is under way and another is not asked for.

@@ -18,7 +18,7 @@ pub enum Outcome {
     Redis,
     /// From either level, past its time and within its limit.
     Stale,
-    /// By calling the function.
+    /// By calling the function, also where that failed.
     Miss,
     /// By calling the function without a cache.
     Bypass,
@@ -37,12 +37,34 @@ impl Outcome {
     }
 }
 
+/// How a lookup ended, with the level that a stale value was found in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Memory,
+    Redis,
+    StaleInMemory,
+    StaleInRedis,
+    Miss,
+}
+
+impl Answer {
+    pub(crate) fn outcome(self) -> Outcome {
+        match self {
+            Self::Memory => Outcome::Memory,
+            Self::Redis => Outcome::Redis,
+            Self::StaleInMemory | Self::StaleInRedis => Outcome::Stale,
+            Self::Miss => Outcome::Miss,
+        }
+    }
+}
+
 /// The handles of one function's metrics.
 #[derive(Debug)]
 pub(crate) struct Meters {
     hits: [Counter; 2],
     misses: Counter,
-    latency: [Histogram; 4],
+    /// In the order of [`Answer`].
+    latency: [Histogram; 5],
     stale: Counter,
     pub(crate) coalesced: Counter,
     loads: [Counter; 5],
@@ -76,6 +98,7 @@ impl Meters {
                 latency("memory", "hit"),
                 latency("redis", "hit"),
                 latency("memory", "stale"),
+                latency("redis", "stale"),
                 latency("origin", "miss"),
             ],
             stale: counter!("cache_stale_served_total", "cache" => cache),
@@ -108,28 +131,16 @@ impl Meters {
         self.latency[0].record_many(took.as_secs_f64(), TIMED_ONE_IN as usize);
     }
 
-    pub(crate) fn answered(&self, outcome: Outcome, took: Duration) {
-        let took = took.as_secs_f64();
-        match outcome {
-            Outcome::Memory => {
-                self.hits[0].increment(1);
-                self.latency[0].record(took);
-            }
-            Outcome::Redis => {
-                self.hits[1].increment(1);
-                self.latency[1].record(took);
-            }
-            Outcome::Stale => {
-                self.hits[0].increment(1);
-                self.stale.increment(1);
-                self.latency[2].record(took);
-            }
-            Outcome::Miss => {
-                self.misses.increment(1);
-                self.latency[3].record(took);
-            }
-            Outcome::Bypass => {}
+    pub(crate) fn answered(&self, answer: Answer, took: Duration) {
+        match answer {
+            Answer::Memory | Answer::StaleInMemory => self.hits[0].increment(1),
+            Answer::Redis | Answer::StaleInRedis => self.hits[1].increment(1),
+            Answer::Miss => self.misses.increment(1),
         }
+        if answer.outcome() == Outcome::Stale {
+            self.stale.increment(1);
+        }
+        self.latency[answer as usize].record(took.as_secs_f64());
     }
 
     pub(crate) fn loaded(&self, end: LoadEnd) {

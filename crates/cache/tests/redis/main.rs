@@ -5,6 +5,7 @@
 mod coherence;
 mod dropped;
 mod faults;
+mod lease;
 mod metrics;
 mod server;
 mod stored;
