@@ -320,7 +320,7 @@ impl CaseRun<'_> {
                 errors: failed,
                 run_left_s: left_after_s + (total_s - elapsed.as_secs_f64()).max(0.0),
             }),
-            Sight::Interval(ended) => tell(&ended.event(&variant, trial)),
+            Sight::Interval(ended) => tell(&ended.event(variant, trial)),
         }));
         // The load goes on, so what it has done is read before anything else.
         watch.during(async { Ok((measured.await?, driver.tally())) }).await
