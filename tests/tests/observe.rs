@@ -85,7 +85,7 @@ fn reason<'a>(seen: &'a Observation, signal: &str) -> Option<&'a str> {
 
 /// Mean sessions in an event.
 fn in_event(seen: &Observation, event: &str) -> f64 {
-    let waits = &seen.sessions.as_ref().expect("looks").waits;
+    let waits = &seen.sessions.as_ref().unwrap_or_else(|| panic!("no looks: {seen:?}")).waits;
     waits.iter().filter(|wait| wait.event == event).map(|wait| wait.sessions).sum()
 }
 
@@ -400,7 +400,7 @@ fn the_database_behind_an_http_server_is_observed_when_it_is_named() {
     let url = answering();
     let sleeper = session(&server, "sleeper", &["SELECT pg_sleep(600)"]);
     wait_until(&server, "count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
-    let short = ["http", &url, "-u", "2", "-t", "1s", "--warmup", "100ms", "-q"];
+    let short = ["http", &url, "-u", "2", "-t", "2s", "--warmup", "100ms", "-q"];
     let with = |dsn: &str| {
         let mut arguments = short.to_vec();
         arguments.extend(["--json", "--observe-dsn", dsn]);
