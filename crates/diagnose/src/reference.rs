@@ -148,8 +148,8 @@ With all users an operation takes 0.8 to 1.3 times as much CPU: wake-ups are sha
   missing index, counts as that CPU. On a ladder it is the cores, or that there is one operation
   at a time; else nothing is said of it.
 - Ranges are widened by what past misses of the lever teach (split conformal prediction; Romano, Patterson & Candès
-  2019), by 1.075 while there are few. Where nothing was tried before, the sampling error of the measurement
-  that it starts from widens them too.
+  2019), so that eight in ten would have held; by 1.075 while there are fewer than nine. Where nothing was tried
+  before, the sampling error of the measurement that it starts from widens them too.
 
 Not predicted: a case whose load follows a schedule, one that differs in more than one thing or is another program,
 one with a single user (fewer could not try it), and one whose server or application somebody else runs, because

@@ -8,8 +8,11 @@ use pinchpoint_stats::{mean, median};
 use crate::predict::MODEL;
 use crate::reading::positive;
 
-/// Ranges are to hold nine times in ten.
-const MISSES: f64 = 0.1;
+/// Ranges are to hold eight times in ten: at nine, the worst of a dozen climbs sets the width of all, and
+/// a range of a factor of four says nothing.
+const MISSES: f64 = 0.2;
+/// Records that are enough to learn from.
+const ENOUGH: usize = 9;
 
 /// The judged predictions of a run, as the ledger keeps them.
 pub fn records(result: &RunResult) -> Vec<PredictionRecord> {
@@ -158,9 +161,12 @@ fn outside(record: &PredictionRecord) -> Option<f64> {
     Some((lo * widened / came).ln().max((came * widened / hi).ln()))
 }
 
-/// The value that the next one exceeds with a probability of one in ten at most, when it is drawn
-/// as these were: the ⌈0.9·(n + 1)⌉-th smallest. `None` when there are fewer than that.
+/// The value that the next one exceeds with a probability of two in ten at most, when it is drawn
+/// as these were: the ⌈0.8·(n + 1)⌉-th smallest. `None` when there are too few.
 fn conformal(mut seen: Vec<f64>) -> Option<f64> {
+    if seen.len() < ENOUGH {
+        return None;
+    }
     seen.sort_unstable_by(f64::total_cmp);
     let rank = ((seen.len() + 1) as f64 * (1.0 - MISSES)).ceil() as usize;
     seen.get(rank.checked_sub(1)?).copied()
@@ -222,7 +228,7 @@ mod tests {
         close(pool.width, 2.0);
         // Two ranges of a factor of 2, one of 1.5 that was missed by a factor of 2.
         let two = 2.0_f64.ln();
-        close(pool.interval_score, (two + 1.5_f64.ln() + 20.0 * two + two) / 3.0);
+        close(pool.interval_score, (two + 1.5_f64.ln() + 10.0 * two + two) / 3.0);
         close(pool.direction, 1.0);
         assert_eq!(track.levers[0].direction, None, "the range leaves it open");
         assert_eq!((track.all.predictions, track.all.held), (4, 2));
@@ -242,9 +248,11 @@ mod tests {
 
     #[test]
     fn nine_records_are_enough_to_learn_from() {
-        // Missed by a factor of 1.3 once in nine, else well inside.
+        // Missed by a factor of 1.3 twice in nine, and once by more, else well inside.
         let mut records: Vec<_> =
-            (0..8).map(|n| record(n, "pool", [200.0, 400.0], 280.0)).collect();
+            (0..6).map(|n| record(n, "pool", [200.0, 400.0], 280.0)).collect();
+        records.push(record(6, "pool", [200.0, 400.0], 520.0));
+        records.push(record(7, "pool", [200.0, 400.0], 900.0));
         let few = Experience::of(&records);
         assert!((few.widening("pool") - Experience::PRIOR).abs() < 1e-12);
         records.push(record(8, "pool", [200.0, 400.0], 520.0));
