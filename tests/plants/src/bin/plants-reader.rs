@@ -23,6 +23,9 @@ const ROWS: &str = "SELECT repeat('x', 2000) FROM generate_series(1, 5000)";
 const RECEIVE_BUFFER: u32 = 64 << 10;
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// Whatever goes wrong; it may be carried to another thread.
+type Failure = Box<dyn Error + Send + Sync>;
+
 struct Reader {
     give_back: mpsc::Sender<Client>,
     idle: Mutex<mpsc::Receiver<Client>>,
@@ -36,8 +39,15 @@ async fn read(State(reader): State<Arc<Reader>>) -> Result<String, (StatusCode, 
 }
 
 impl Reader {
-    async fn bytes(&self) -> Result<usize, Box<dyn Error>> {
+    async fn bytes(&self) -> Result<usize, Failure> {
         let client = self.idle.lock().await.recv().await.ok_or("no connection is left")?;
+        let bytes = self.read_all(&client).await;
+        // One that is broken too: whoever gets it next is told, and does not wait for ever.
+        self.give_back.send(client).await?;
+        bytes
+    }
+
+    async fn read_all(&self, client: &Client) -> Result<usize, Failure> {
         let mut rows = Box::pin(client.query_raw(ROWS, Vec::<String>::new()).await?);
         let (mut read, mut bytes) = (0_usize, 0_usize);
         while let Some(row) = rows.next().await {
@@ -47,12 +57,11 @@ impl Reader {
                 tokio::time::sleep(PAUSE).await;
             }
         }
-        self.give_back.send(client).await?;
         Ok(bytes)
     }
 }
 
-async fn connect(server: &Config, address: &str) -> Result<Client, Box<dyn Error>> {
+async fn connect(server: &Config, address: &str) -> Result<Client, Failure> {
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     let stream = socket.connect(address.parse()?).await?;
@@ -66,7 +75,7 @@ fn setting<T: FromStr>(name: &str) -> Result<Option<T>, String> {
     text.parse().map(Some).map_err(|_| format!("{name} cannot be {text:?}"))
 }
 
-async fn serve() -> Result<Infallible, Box<dyn Error>> {
+async fn serve() -> Result<Infallible, Failure> {
     let server: Config = setting("DATABASE_URL")?.ok_or("DATABASE_URL is not set")?;
     let port = server.get_ports().first().ok_or("DATABASE_URL has no port")?;
     let address = format!("127.0.0.1:{port}");
