@@ -34,7 +34,7 @@ pub(crate) const RULE: Rule = Rule {
              look for prepared ones in pg_prepared_xacts",
         ],
         plant: "A forgotten prepared transaction with a hundred savepoints, and reads of rows written \
-                since.",
+                since; sixty-four writers at the end of one table.",
     },
 };
 

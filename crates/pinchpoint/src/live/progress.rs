@@ -86,8 +86,7 @@ mod tests {
         assert_eq!(lines.line(&interval(1)).as_deref(), Some(first));
         assert!(lines.line(&interval(1)).expect("a line").starts_with("progress: 4.0 s, "));
         assert_eq!(lines.line(&interval(2)).as_deref(), Some(first));
-        let all = ProgressLines { timestamp: true, scheduled: true, limited: true, ..lines };
-        let mut lines = all;
+        let mut lines = ProgressLines { timestamp: true, scheduled: true, limited: true, ..lines };
         let line = lines.line(&interval(1)).expect("a line");
         let time = line.strip_prefix("progress: ").and_then(|l| l.split(" s, ").next());
         assert!(time.expect("a time").parse::<f64>().expect("a number") > 1e9, "{line}");
