@@ -1,11 +1,12 @@
 /* Delays system calls of a PostgreSQL server by what a file says, which may change meanwhile.
  *
- * LD_PRELOAD names this library, PINCHPOINT_DELAYS the file: four 32-bit numbers in the machine's
+ * LD_PRELOAD names this library, PINCHPOINT_DELAYS the file: five 32-bit numbers in the machine's
  * byte order, microseconds for each call
  *   0  fsync and fdatasync of a file below pg_wal
  *   1  reads of a file below base
  *   2  writes of a file below base
  *   3  fsync and fdatasync of a file below base
+ *   4  writes of a file below pg_wal, for each 8 kB
  * The sleep lies within the call, so that the server reports the wait that it would report of a
  * slow disk. Without the file nothing is delayed. */
 #define _GNU_SOURCE
@@ -23,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WAL_SYNC, DATA_READ, DATA_WRITE, DATA_SYNC, KINDS };
+enum { WAL_SYNC, DATA_READ, DATA_WRITE, DATA_SYNC, WAL_WRITE, KINDS };
 
 static volatile uint32_t *delays;
 
@@ -47,14 +48,16 @@ static int below(int fd, const char *directory) {
     return strstr(path, directory) != NULL;
 }
 
-static void delay(int kind, int fd, const char *directory) {
-    uint32_t microseconds = delays ? delays[kind] : 0;
+static void delay_times(size_t times, int kind, int fd, const char *directory) {
+    uint64_t microseconds = delays ? delays[kind] * (uint64_t)times : 0;
     if (!microseconds || !below(fd, directory)) return;
     int saved = errno;
     struct timespec left = {microseconds / 1000000, (microseconds % 1000000) * 1000L};
     while (nanosleep(&left, &left) == -1 && errno == EINTR) {}
     errno = saved;
 }
+
+static void delay(int kind, int fd, const char *directory) { delay_times(1, kind, fd, directory); }
 
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
@@ -80,7 +83,16 @@ MOVE(pread, DATA_READ, void *what, size_t size, off_t)
 MOVE(pread64, DATA_READ, void *what, size_t size, off64_t)
 MOVE(preadv, DATA_READ, const struct iovec *what, int size, off_t)
 MOVE(preadv64, DATA_READ, const struct iovec *what, int size, off64_t)
-MOVE(pwrite, DATA_WRITE, const void *what, size_t size, off_t)
-MOVE(pwrite64, DATA_WRITE, const void *what, size_t size, off64_t)
 MOVE(pwritev, DATA_WRITE, const struct iovec *what, int size, off_t)
 MOVE(pwritev64, DATA_WRITE, const struct iovec *what, int size, off64_t)
+
+#define WRITE(name, offset)                                           \
+    ssize_t name(int fd, const void *what, size_t size, offset at) {  \
+        static __typeof__(&name) next;                                \
+        if (!next) next = NEXT(name);                                 \
+        delay(DATA_WRITE, fd, "/base/");                              \
+        delay_times(size / 8192, WAL_WRITE, fd, "/pg_wal/");          \
+        return next(fd, what, size, at);                              \
+    }
+WRITE(pwrite, off_t)
+WRITE(pwrite64, off64_t)

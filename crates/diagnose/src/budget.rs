@@ -2,11 +2,15 @@
 
 use pinchpoint_measure::{BudgetLine, BudgetSource, Phase, Suspect, WAIT_CLASSES, WaitClass};
 
+use crate::check::Check;
 use crate::reading::Reading;
 use crate::seen::Seen;
 
 /// Lines that take a smaller share of the response time are left out.
 const NEGLIGIBLE: f64 = 0.0005;
+
+/// By so much of the whole the parts may miss it.
+const CLOSES: f64 = 0.10;
 
 /// Where an operation's time goes.
 pub(crate) struct Budget {
@@ -140,6 +144,21 @@ impl Budget {
     /// The lines' sum ÷ the mean response time.
     pub(crate) fn closure(&self) -> f64 {
         self.lines.iter().fold(0.0, |sum, l| sum + l.line.ms) / self.whole_ms
+    }
+
+    /// Parts that add up to more or less than the whole: what the clocks and the samples say cannot
+    /// both be true. Lines that were sampled may be off by their error.
+    pub(crate) fn check(&self) -> Option<Check> {
+        let errors = self.lines.iter().filter_map(|l| l.line.error_ms).map(|e| e * e);
+        let error = errors.sum::<f64>().sqrt() / self.whole_ms;
+        let off = (self.closure() - 1.0).abs();
+        let text = || {
+            format!(
+                "the parts add up to {:.0} % of the time that an operation takes",
+                100.0 * self.closure()
+            )
+        };
+        (off.is_finite() && off > CLOSES + error).then(|| Check::Doubt(text()))
     }
 
     /// Share of the response time that belongs to a cause.

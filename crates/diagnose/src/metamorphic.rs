@@ -227,6 +227,23 @@ fn budgets_close() {
     }
 }
 
+/// Clocks and samples that cannot both be true are said, and lower the confidence.
+#[test]
+fn a_budget_that_does_not_close_is_a_doubt() {
+    let told = |plant: &Plant| {
+        let found = plant.verdict();
+        let adds_up = |text: &String| text.contains("add up to");
+        (found.against.iter().any(adds_up), found.confidence)
+    };
+    let plant = Plant::waiting(WaitClass::WalFlush, "IO:WALSync", 3.0);
+    let (doubted, confidence) = told(&plant);
+    assert!(!doubted);
+    let mut off = plant.clone();
+    off.waits.push((WaitClass::WalFlush, "IO:WALWrite", 2.0));
+    let (doubted, less) = told(&off);
+    assert!(doubted && less < confidence, "{less} < {confidence}");
+}
+
 #[test]
 fn a_pause_within_a_transaction_is_told_from_one_outside() {
     let mut plant = Plant::quiet();

@@ -28,13 +28,13 @@ pub fn verdict(variant: &Variant, machine: &Machine) -> Option<Verdict> {
         .map(|rule| Found { rule, finding: (rule.examine)(&reading, machine) })
         .collect();
     let candidates = candidates(&found);
-    let checks = checks(&reading);
+    let budget = Budget::of(&reading);
+    let mut checks = checks(&reading);
+    checks.extend(budget.check());
     let void = checks.iter().find_map(|check| match check {
         Check::Void(why) => Some(why.clone()),
         _ => None,
     });
-
-    let budget = Budget::of(&reading);
     let sound = !matches!(gates(&reading), Some(Check::Void(_)));
     let mut verdict = match (void, candidates.as_slice()) {
         // A target that was met was met, whoever else was busy.

@@ -7,7 +7,7 @@ use pinchpoint_proxy::{Proxy, Shape, Upstream};
 
 use crate::companion::Companion;
 use crate::delays::{Delays, Slow};
-use crate::plant::{Plant, Scene, State, Strength};
+use crate::plant::{Plant, Planted, Scene, State};
 use crate::server::{Server, ServerOptions};
 
 /// How long each measurement takes.
@@ -30,11 +30,11 @@ pub struct Seen {
     pub result: RunResult,
 }
 
-/// A plant at one strength: with it and without it.
+/// A plant at one strength, or its decoy: with it and without it.
 #[derive(Debug, Clone)]
 pub struct Pair {
-    /// How strongly it was planted.
-    pub strength: Strength,
+    /// What was planted.
+    pub what: Planted,
     /// With it.
     pub planted: Seen,
     /// Without it.
@@ -48,34 +48,55 @@ struct Bed {
     delays: Option<Delays>,
 }
 
-/// Plants it at each of the strengths, and removes it. One server serves them all, so that nothing
-/// else differs; the measurement without it stands in the middle.
+/// Plants each of `what`, and removes it. One server serves them all, so that nothing else differs;
+/// what is the same without it is measured once.
 pub fn run(
     plant: &Plant,
-    strengths: &[Strength],
+    what: &[Planted],
     command: &Path,
     effort: Effort,
 ) -> Result<Vec<Pair>, String> {
-    let without = (plant.removed)();
+    let states: Vec<_> = what.iter().filter_map(|what| states(plant, *what)).collect();
     // An experiment brings its own.
-    let bed = match &without.experiment {
-        None => Some(Bed::new(&(plant.scene)(), command)?),
-        Some(_) => None,
+    let bed = match states.iter().all(|(_, [planted, _])| planted.experiment.is_none()) {
+        true => Some(Bed::new(&(plant.scene)(), command)?),
+        false => None,
     };
     let measure = |state: &State| match (&bed, &state.experiment) {
         (Some(bed), None) => bed.measure(state, command, effort),
         (_, Some(experiment)) => case(command, experiment, effort),
         (None, None) => Err("a script without a server".to_owned()),
     };
-    let mut planted = Vec::new();
-    for strength in strengths {
-        planted.push((*strength, measure(&(plant.planted)(*strength))?));
+    let mut pairs = Vec::new();
+    let is_decoy = |what: Planted| what == Planted::Decoy;
+    // A decoy's server is one that the plant is removed from.
+    for group in [false, true] {
+        let states = || states.iter().filter(|(what, _)| is_decoy(*what) == group);
+        let mut with = Vec::new();
+        for (what, [planted, removed]) in states() {
+            with.push((*what, measure(planted)?, removed));
+        }
+        let mut without: Vec<(&State, Seen)> = Vec::new();
+        for (what, planted, removed) in with {
+            let seen = match without.iter().find(|(state, _)| *state == removed) {
+                Some((_, seen)) => seen.clone(),
+                None => measure(removed)?,
+            };
+            without.push((removed, seen.clone()));
+            pairs.push(Pair { what, planted, removed: seen });
+        }
     }
-    let removed = measure(&without)?;
-    Ok(planted
-        .into_iter()
-        .map(|(strength, planted)| Pair { strength, planted, removed: removed.clone() })
-        .collect())
+    Ok(pairs)
+}
+
+/// With it and without it; `None` for the decoy of a plant that has none.
+pub(crate) fn states(plant: &Plant, what: Planted) -> Option<(Planted, [State; 2])> {
+    let states = match (what, &plant.decoy) {
+        (Planted::At(strength), _) => [(plant.planted)(strength), (plant.removed)(strength)],
+        (Planted::Decoy, Some(decoy)) => [(decoy.planted)(), (decoy.removed)()],
+        (Planted::Decoy, None) => return None,
+    };
+    Some((what, states))
 }
 
 impl Bed {

@@ -25,11 +25,14 @@ pub enum Slow {
     DataWrite = 2,
     /// Flushes of data files.
     DataSync = 3,
+    /// Writes of the write-ahead log, for each 8 kB: a disk of so much bandwidth.
+    WalWrite = 4,
 }
 
 impl Slow {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::WalSync, Self::DataRead, Self::DataWrite, Self::DataSync];
+    pub const ALL: [Self; 5] =
+        [Self::WalSync, Self::DataRead, Self::DataWrite, Self::DataSync, Self::WalWrite];
 }
 
 const KINDS: u64 = Slow::ALL.len() as u64;

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use pinchpoint_plants::{
-    Effort, PLANTS, Pair, Plant, Score, Scored, Strength, json, page, pinchpoint, run, score,
+    Effort, PLANTS, Pair, Plant, Planted, Score, Scored, Strength, json, page, pinchpoint, run,
+    score,
 };
 
 const USAGE: &str = "\
 Usage: plants [--only NAME,…] [--middle] [--seconds N] [--trials N] [--page FILE] [--json FILE] [--results DIR]
 
   --only NAME,…   these plants alone
-  --middle        at the middle strength alone
+  --middle        at the middle strength alone, and no decoys
   --seconds N     measured seconds of a trial [default: 4]
   --trials N      trials of each measurement [default: 2]
   --page FILE     write the table as Markdown
@@ -86,10 +87,10 @@ fn all(options: &Options) -> Result<(), String> {
     let mut failed = Vec::new();
     let wanted = |p: &&&Plant| options.only.is_empty() || options.only.iter().any(|o| o == p.name);
     for plant in PLANTS.iter().filter(wanted) {
-        let middle = [Strength::Middle];
-        let strengths = if options.middle { &middle[..] } else { plant.strengths };
+        let middle = [Planted::At(Strength::Middle)];
+        let what = if options.middle { &middle[..] } else { plant.all() };
         // One that cannot be planted must not take the others with it.
-        let pairs = match run(plant, strengths, &command, options.effort) {
+        let pairs = match run(plant, what, &command, options.effort) {
             Ok(pairs) => pairs,
             Err(error) => {
                 eprintln!("{}: {error}", plant.name);
@@ -150,7 +151,7 @@ fn all(options: &Options) -> Result<(), String> {
 fn keep(directory: &Path, plant: &str, pair: &Pair) -> Result<(), String> {
     std::fs::create_dir_all(directory).map_err(|e| e.to_string())?;
     for (which, seen) in [("with", &pair.planted), ("without", &pair.removed)] {
-        let path = directory.join(format!("{plant}-{}-{which}.json", pair.strength.name()));
+        let path = directory.join(format!("{plant}-{}-{which}.json", pair.what.name()));
         let text = seen.result.to_json().map_err(|e| e.to_string())?;
         std::fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
     }

@@ -2,6 +2,7 @@ use std::fmt::Write;
 
 use pinchpoint_measure::significant;
 
+use crate::plant::{Planted, Strength};
 use crate::score::{CONFIDENT, Outcome, Score, Scored};
 use crate::table::NOT_REPRODUCED;
 
@@ -9,11 +10,14 @@ use crate::table::NOT_REPRODUCED;
 const HEAD: &str = "\
 # Plants: bottlenecks made on purpose, and what the verdict says
 
-Each row is a private PostgreSQL in which a bottleneck was planted, loaded by `pinchpoint sql` (the pooler's and
-the slow reader's: by an experiment with an application), whose verdict was read from its `result.json`; then the plant was removed and the same load measured again. A plant counts when its removal
+Each row is a private PostgreSQL in which a bottleneck was planted at one of three strengths, loaded by `pinchpoint sql`
+(those of the pooler, the application and the slow reader: by an experiment with an application), whose verdict was
+read from its `result.json`; then the plant was removed and the same load measured again. A plant counts when its removal
 gives at least 20 % more throughput: else it was no bottleneck on this machine, and there is no truth to hold a verdict
-against. *Decoys* look like a bottleneck and are none. A *forbidden* verdict names with a confidence of 0.5 or more what
-the plant was made to look like. Made by `make plants`; how each is planted stands in `tests/plants/src/table/`.
+against. Each has a *decoy*, which shows what the bottleneck shows and is none: it counts when its removal gives less
+than that. A *forbidden* verdict names with a confidence of 0.5 or more what is not there: the decoy's bottleneck, or a
+neighbour that the plant could be mistaken for. Made by `make plants`; how each is planted stands in
+`tests/plants/src/table/`.
 ";
 
 /// The page for people. `machine` is one line about where it ran.
@@ -22,7 +26,7 @@ pub fn page(scored: &[Scored], score: &Score, machine: &str) -> String {
     let _ = writeln!(
         page,
         "At the middle strength **{} of {}** bottlenecks are named first, {} come second, {} times \
-         nothing is named; of {} decoys **{}** are not mistaken. Forbidden verdicts given with \
+         nothing is named; of {} decoys and the like **{}** are not mistaken. Forbidden verdicts given with \
          confidence (≥ {CONFIDENT}), at any strength: **{}**.\n",
         score.right,
         score.middle,
@@ -39,9 +43,8 @@ pub fn page(scored: &[Scored], score: &Score, machine: &str) -> String {
     for s in scored {
         let _ = writeln!(
             page,
-            "| {}{} | {} | {} | {} | {} | {} | {:.2} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {:.2} | {} | {} |",
             s.plant,
-            if s.decoy { " (decoy)" } else { "" },
             s.strength,
             significant(s.planted_per_s, 3),
             significant(s.removed_per_s, 3),
@@ -64,7 +67,8 @@ pub fn page(scored: &[Scored], score: &Score, machine: &str) -> String {
 fn mark(scored: &Scored) -> String {
     match scored.outcome {
         Outcome::Right => "right".to_owned(),
-        Outcome::NoBottleneck => scored.outcome.text().to_owned(),
+        Outcome::NoBottleneck | Outcome::NoDecoy => scored.outcome.text().to_owned(),
+        other if scored.wanted.is_empty() => format!("**{}**", other.text()),
         other => format!("**{}**, wanted {}", other.text(), scored.wanted.join(" or ")),
     }
 }
@@ -84,11 +88,15 @@ fn planted(page: &mut String, scored: &[Scored]) {
     page.push_str("\n## How each was planted, and what spoke for the verdict\n\n");
     let mut last = "";
     for s in scored {
+        if s.strength == Planted::Decoy.name() {
+            let _ = writeln!(page, "  - *Its decoy*: {}.", s.how);
+            continue;
+        }
         if s.plant != last {
             let _ = writeln!(page, "- **{}**: {}.", s.plant, s.how);
             last = &s.plant;
         }
-        if s.strength == "middle" {
+        if s.strength == Strength::Middle.name() {
             for line in &s.evidence {
                 let _ = writeln!(page, "  - {}", line.replace(['\n', '|'], " "));
             }

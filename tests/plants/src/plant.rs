@@ -12,25 +12,72 @@ pub struct Plant {
     pub wanted: &'static [&'static str],
     /// What it must not name with confidence.
     pub forbidden: &'static [&'static str],
-    /// Whether it is a bottleneck, whose removal must pay, or only looks like one.
+    /// Whether it is a bottleneck, whose removal must pay.
     pub kind: Kind,
-    /// Strengths at which it is planted; the middle one is scored.
-    pub strengths: &'static [Strength],
     /// The server that it is planted in.
     pub scene: fn() -> Scene,
     /// With it.
     pub planted: fn(Strength) -> State,
-    /// Without it.
+    /// The same load without it.
+    pub removed: fn(Strength) -> State,
+    /// What looks like it and is none.
+    pub decoy: Option<Decoy>,
+}
+
+/// What a bottleneck shows itself by, where it is none: without it there is less than a fifth more.
+pub struct Decoy {
+    /// How it is planted, for people.
+    pub how: &'static str,
+    /// What it must not be taken for with confidence, beside the bottleneck that it looks like.
+    pub forbidden: &'static [&'static str],
+    /// With it.
+    pub planted: fn() -> State,
+    /// The same load without it.
     pub removed: fn() -> State,
 }
 
 /// What a plant is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A bottleneck: without it there is at least a fifth more throughput.
+    /// A bottleneck: without it there is at least a fifth more throughput. At three strengths.
     Bottleneck,
-    /// Looks like one and is none: what is forbidden counts, and what is wanted if it says something.
+    /// Nothing that pinchpoint could name as a cause: it must say just that. At one strength.
+    NoCause,
+}
+
+/// What is planted of a plant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planted {
+    /// It itself.
+    At(Strength),
+    /// What only looks like it.
     Decoy,
+}
+
+impl Planted {
+    /// `weak`, `middle`, `strong`, `decoy`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::At(strength) => strength.name(),
+            Self::Decoy => "decoy",
+        }
+    }
+}
+
+impl Plant {
+    /// All that can be planted of it; the middle strength is scored.
+    pub const fn all(&self) -> &'static [Planted] {
+        const MIDDLE: Planted = Planted::At(Strength::Middle);
+        match self.kind {
+            Kind::Bottleneck => &[
+                Planted::At(Strength::Weak),
+                MIDDLE,
+                Planted::At(Strength::Strong),
+                Planted::Decoy,
+            ],
+            Kind::NoCause => &[MIDDLE],
+        }
+    }
 }
 
 /// How strongly something is planted.
@@ -64,11 +111,6 @@ impl Strength {
     }
 }
 
-/// All three.
-pub(crate) const ALL: &[Strength] = &[Strength::Weak, Strength::Middle, Strength::Strong];
-/// Where strength has no meaning, or costs more time than it tells.
-pub(crate) const MIDDLE: &[Strength] = &[Strength::Middle];
-
 /// A server.
 #[derive(Debug, Clone, Default)]
 pub struct Scene {
@@ -83,7 +125,7 @@ pub struct Scene {
 }
 
 /// What is done on the server, and how the load runs.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
     /// An experiment of one case, with a stack of its own, instead of a script on the scene's server.
     pub experiment: Option<String>,

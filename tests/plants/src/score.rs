@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use crate::bench::Pair;
-use crate::plant::{Kind, Plant, Strength};
+use crate::plant::{Kind, Plant, Planted, Strength};
 
 /// By so much throughput must rise without a plant for it to have been the bottleneck.
 const PAYS: f64 = 1.2;
@@ -26,6 +26,8 @@ pub enum Outcome {
     Forbidden,
     /// Removing the plant does not pay here, so there is no truth to hold the verdict against.
     NoBottleneck,
+    /// Removing a decoy pays here, so it is none.
+    NoDecoy,
 }
 
 impl Outcome {
@@ -38,6 +40,7 @@ impl Outcome {
             Self::Wrong => "wrong",
             Self::Forbidden => "forbidden",
             Self::NoBottleneck => "no bottleneck here",
+            Self::NoDecoy => "no decoy here",
         }
     }
 }
@@ -47,10 +50,10 @@ impl Outcome {
 pub struct Scored {
     /// The plant.
     pub plant: String,
-    /// `weak`, `middle`, `strong`.
+    /// `weak`, `middle`, `strong`, or `decoy` for what only looks like the plant.
     pub strength: String,
-    /// Whether it is a decoy.
-    pub decoy: bool,
+    /// Whether there is no bottleneck to be named.
+    pub no_cause: bool,
     /// How it was planted.
     pub how: String,
     /// What should be named.
@@ -77,17 +80,16 @@ pub struct Scored {
 pub fn score(plant: &Plant, pair: &Pair) -> Scored {
     let verdict = &pair.planted.verdict;
     let runner_up = verdict.runner_up.as_ref().map(|s| s.bottleneck.clone());
-    let texts = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+    let truth = Truth::of(plant, pair.what);
     Scored {
         plant: plant.name.to_owned(),
-        strength: pair.strength.name().to_owned(),
-        decoy: plant.kind == Kind::Decoy,
-        how: plant.how.to_owned(),
-        wanted: texts(plant.wanted),
+        strength: pair.what.name().to_owned(),
+        no_cause: truth.kind != Count::Bottleneck,
+        how: truth.how.to_owned(),
+        wanted: truth.wanted.iter().map(|n| (*n).to_owned()).collect(),
         planted_per_s: pair.planted.per_s,
         removed_per_s: pair.removed.per_s,
-        outcome: outcome(
-            plant,
+        outcome: truth.outcome(
             &verdict.bottleneck,
             verdict.confidence,
             runner_up.as_deref(),
@@ -101,31 +103,72 @@ pub fn score(plant: &Plant, pair: &Pair) -> Scored {
     }
 }
 
-fn outcome(
-    plant: &Plant,
-    verdict: &str,
-    confidence: f64,
-    runner_up: Option<&str>,
-    gain: f64,
-) -> Outcome {
-    let decoy = plant.kind == Kind::Decoy;
-    if plant.forbidden.contains(&verdict) && confidence >= CONFIDENT {
-        return Outcome::Forbidden;
+/// What a verdict is held against.
+struct Truth {
+    kind: Count,
+    how: &'static str,
+    wanted: &'static [&'static str],
+    forbidden: Vec<&'static str>,
+}
+
+/// What must be true of a plant for its verdict to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Count {
+    /// Removing it pays.
+    Bottleneck,
+    /// Removing it does not pay.
+    Decoy,
+    /// Nothing: what is asked for is that no cause is named.
+    Always,
+}
+
+impl Truth {
+    fn of(plant: &Plant, what: Planted) -> Self {
+        match (what, &plant.decoy) {
+            (Planted::Decoy, Some(decoy)) => Self {
+                kind: Count::Decoy,
+                how: decoy.how,
+                wanted: &[],
+                forbidden: [plant.wanted, decoy.forbidden].concat(),
+            },
+            _ => Self {
+                kind: match plant.kind {
+                    Kind::Bottleneck => Count::Bottleneck,
+                    Kind::NoCause => Count::Always,
+                },
+                how: plant.how,
+                wanted: plant.wanted,
+                forbidden: plant.forbidden.to_vec(),
+            },
+        }
     }
-    if !decoy && (gain.is_nan() || gain < PAYS) {
-        return Outcome::NoBottleneck;
+
+    fn outcome(
+        &self,
+        verdict: &str,
+        confidence: f64,
+        runner_up: Option<&str>,
+        gain: f64,
+    ) -> Outcome {
+        let pays = gain >= PAYS;
+        if self.kind == Count::Decoy && pays {
+            return Outcome::NoDecoy;
+        }
+        if self.forbidden.contains(&verdict) && confidence >= CONFIDENT {
+            return Outcome::Forbidden;
+        }
+        if self.kind == Count::Bottleneck && !pays {
+            return Outcome::NoBottleneck;
+        }
+        // What else limits beside a decoy is not said: only that it is none of the forbidden.
+        if self.wanted.contains(&verdict) || self.kind == Count::Decoy {
+            return Outcome::Right;
+        }
+        if runner_up.is_some_and(|name| self.wanted.contains(&name)) {
+            return Outcome::RunnerUp;
+        }
+        if NO_CAUSE.contains(&verdict) { Outcome::Abstained } else { Outcome::Wrong }
     }
-    if plant.wanted.contains(&verdict) {
-        return Outcome::Right;
-    }
-    if decoy && plant.wanted.is_empty() {
-        // Whatever else limits it is not said: only that it is none of the forbidden.
-        return Outcome::Right;
-    }
-    if runner_up.is_some_and(|name| plant.wanted.contains(&name)) {
-        return Outcome::RunnerUp;
-    }
-    if NO_CAUSE.contains(&verdict) { Outcome::Abstained } else { Outcome::Wrong }
 }
 
 /// All plants together.
@@ -139,7 +182,7 @@ pub struct Score {
     pub second: u64,
     /// … and not named, but nothing else either.
     pub abstained: u64,
-    /// Decoys, and those of which nothing wrong was said.
+    /// Decoys and what has no cause, and those of which nothing wrong was said.
     pub decoys: [u64; 2],
     /// Forbidden verdicts given with confidence, at any strength.
     pub forbidden: u64,
@@ -152,11 +195,11 @@ impl Score {
     pub fn of(scored: &[Scored]) -> Self {
         let middle = || {
             scored.iter().filter(|s| {
-                let counts = s.outcome != Outcome::NoBottleneck && !s.decoy;
+                let counts = s.outcome != Outcome::NoBottleneck && !s.no_cause;
                 s.strength == Strength::Middle.name() && counts
             })
         };
-        let decoys = || scored.iter().filter(|s| s.decoy);
+        let decoys = || scored.iter().filter(|s| s.no_cause && s.outcome != Outcome::NoDecoy);
         let count = |outcome| middle().filter(|s| s.outcome == outcome).count() as u64;
         let edges = [0.0, 0.5, 0.7, 0.85, 1.01];
         let bins = edges.windows(2).map(|edge| {
@@ -193,6 +236,7 @@ impl Score {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::states;
     use crate::table::PLANTS;
 
     fn plant(name: &str) -> &'static Plant {
@@ -201,7 +245,7 @@ mod tests {
 
     #[test]
     fn an_outcome_follows_from_the_verdict_and_what_removal_gave() {
-        let fsync = plant("fsync-delay");
+        let fsync = Truth::of(plant("fsync-delay"), Planted::At(Strength::Middle));
         for (verdict, confidence, second, gain, expected) in [
             ("wal-flush", 0.9, None, 3.0, Outcome::Right),
             ("wal-flush", 0.9, None, 1.1, Outcome::NoBottleneck),
@@ -213,11 +257,15 @@ mod tests {
             ("lw-lock", 0.6, None, 1.0, Outcome::Forbidden),
             ("wal-flush", 0.9, None, f64::NAN, Outcome::NoBottleneck),
         ] {
-            assert_eq!(outcome(fsync, verdict, confidence, second, gain), expected, "{verdict}");
+            assert_eq!(fsync.outcome(verdict, confidence, second, gain), expected, "{verdict}");
         }
-        let decoy = plant("fsync-decoy");
-        assert_eq!(outcome(decoy, "server-cpu", 0.9, None, 1.0), Outcome::Right);
-        assert_eq!(outcome(decoy, "wal-flush", 0.9, None, 1.0), Outcome::Forbidden);
+        let decoy = Truth::of(plant("fsync-delay"), Planted::Decoy);
+        assert_eq!(decoy.outcome("server-cpu", 0.9, None, 1.0), Outcome::Right);
+        assert_eq!(decoy.outcome("wal-flush", 0.9, None, 1.0), Outcome::Forbidden);
+        assert_eq!(decoy.outcome("wal-flush", 0.9, None, 1.3), Outcome::NoDecoy);
+        let nothing = Truth::of(plant("nothing"), Planted::At(Strength::Middle));
+        assert_eq!(nothing.outcome("none", 0.9, None, 1.0), Outcome::Right);
+        assert_eq!(nothing.outcome("data-io", 0.9, None, 1.0), Outcome::Wrong);
     }
 
     #[test]
@@ -225,15 +273,20 @@ mod tests {
         let mut names = std::collections::BTreeSet::new();
         for plant in PLANTS {
             assert!(names.insert(plant.name), "{} is there twice", plant.name);
-            assert!(plant.strengths.contains(&Strength::Middle), "{}", plant.name);
-            assert!(!plant.forbidden.is_empty(), "{} has no neighbour", plant.name);
-            assert!(plant.wanted.iter().all(|w| !plant.forbidden.contains(w)), "{}", plant.name);
-            assert!(plant.kind == Kind::Decoy || !plant.wanted.is_empty(), "{}", plant.name);
-            for strength in plant.strengths {
-                let state = (plant.planted)(*strength);
-                let scripted = state.clients > 0 && !state.script.is_empty();
-                assert_ne!(scripted, state.experiment.is_some(), "{}: one load", plant.name);
-                assert!(state.slow.is_empty() || (plant.scene)().delays, "{}", plant.name);
+            assert_eq!(plant.decoy.is_some(), plant.kind == Kind::Bottleneck, "{}", plant.name);
+            for what in plant.all() {
+                let truth = Truth::of(plant, *what);
+                let at = format!("{}, {}", plant.name, what.name());
+                assert!(!truth.forbidden.is_empty(), "{at}: no neighbour");
+                assert!(truth.wanted.iter().all(|w| !truth.forbidden.contains(w)), "{at}");
+                assert_ne!(truth.wanted.is_empty(), *what != Planted::Decoy, "{at}");
+                let (_, [planted, removed]) = states(plant, *what).expect("it is one of its own");
+                assert!(planted != removed || plant.kind == Kind::NoCause, "{at}: the same");
+                for state in [planted, removed] {
+                    let scripted = state.clients > 0 && !state.script.is_empty();
+                    assert_ne!(scripted, state.experiment.is_some(), "{at}: one load");
+                    assert!(state.slow.is_empty() || (plant.scene)().delays, "{at}");
+                }
             }
         }
     }

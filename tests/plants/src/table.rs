@@ -9,6 +9,7 @@ mod processor;
 mod quiet;
 mod reader;
 mod statements;
+mod vacuum;
 
 use crate::plant::{Plant, State};
 
@@ -18,7 +19,6 @@ pub const PLANTS: &[&Plant] = &[
     &processor::CPU_FOR_REAL,
     &processor::BACKENDS,
     &disk::FSYNC_DELAY,
-    &disk::FSYNC_DECOY,
     &disk::SLOW_READS,
     &disk::CHECKPOINTS,
     &disk::MEMORY,
@@ -29,16 +29,18 @@ pub const PLANTS: &[&Plant] = &[
     &load::POOL_HELD,
     &pooler::SLOTS,
     &pooler::CPU,
+    &pooler::APP_CPU,
     &load::CONNECT,
     &load::CLIENT_CPU,
+    &load::SERVER_WAIT,
     &locks::HOT_ROW,
     &locks::HOT_ROW_FLUSH,
     &locks::IDLE_BLOCKER,
     &locks::TABLE_LOCK,
     &locks::SUBTRANSACTIONS,
     &locks::RIGHT_END,
-    &statements::VACUUM,
-    &statements::BLOAT,
+    &vacuum::VACUUM,
+    &vacuum::BLOAT,
     &statements::NO_INDEX,
     &statements::N_PLUS_ONE,
     &statements::UNPREPARED,

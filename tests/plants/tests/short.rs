@@ -1,6 +1,8 @@
 //! The plants that are clear on any machine: what `make plants` does, shortened.
 
-use pinchpoint_plants::{Effort, Outcome, PLANTS, Scored, Strength, pinchpoint, run, score};
+use pinchpoint_plants::{
+    Effort, Outcome, PLANTS, Planted, Scored, Strength, pinchpoint, run, score,
+};
 
 /// Bottlenecks that show whatever else goes on.
 const CLEAR: [&str; 5] = ["fsync-delay", "tiny-pool", "hot-row", "round-trips", "cpu-quota"];
@@ -9,7 +11,7 @@ fn planted(name: &str) -> Scored {
     let plant = PLANTS.iter().find(|p| p.name == name).expect("it is in the table");
     let command = pinchpoint().expect("the command");
     let effort = Effort { seconds: 2.0, trials: 1 };
-    let pairs = run(plant, &[Strength::Strong], &command, effort);
+    let pairs = run(plant, &[Planted::At(Strength::Strong)], &command, effort);
     let pairs = pairs.unwrap_or_else(|error| panic!("{name}: {error}"));
     score(plant, &pairs[0])
 }

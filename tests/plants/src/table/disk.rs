@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::delays::Slow;
-use crate::plant::{ALL, Kind, MIDDLE, Plant, Scene, State, Strength};
+use crate::plant::{Beside, Decoy, Kind, Plant, Scene, State, Strength};
 
 use super::{ANALYZE, KEY, TABLE, load, load_with};
 
@@ -9,6 +9,8 @@ pub(super) const INSERT: &str = "\\set n random(1, 1000000)\nINSERT INTO log VAL
 pub(super) const LOG: &str = "CREATE TABLE log (n bigint)";
 const READ: &str = "\\set id random(1, 10000)\nSELECT x FROM t WHERE id = :id;\n";
 const READ_WIDE: &str = "\\set id random(1, 40000)\nSELECT length(x) FROM wide WHERE id = :id;\n";
+/// Rows of so few pages that they stay in the smallest shared buffers.
+const READ_FEW: &str = "\\set id random(1, 50)\nSELECT length(x) FROM wide WHERE id = :id;\n";
 const UPDATE_WIDE: &str = "\\set id random(1, 40000)\nUPDATE wide SET n = n + 1 WHERE id = :id;\n";
 
 /// Forty megabytes in 40,000 rows.
@@ -26,28 +28,21 @@ pub(super) const FSYNC_DELAY: Plant = Plant {
     wanted: &["wal-flush"],
     forbidden: &["lw-lock", "row-lock", "server-cpu"],
     kind: Kind::Bottleneck,
-    strengths: ALL,
-    scene: || Scene { delays: true, init: vec![LOG], ..Scene::default() },
+    scene: || Scene { delays: true, init: vec![LOG, TABLE, KEY, ANALYZE], ..Scene::default() },
     planted: |strength: Strength| State {
         slow: vec![(Slow::WalSync, Duration::from_micros(strength.of([100, 2_000, 10_000])))],
         ..load_with(8, INSERT, &["-M", "prepared"])
     },
-    removed: || load_with(8, INSERT, &["-M", "prepared"]),
-};
-
-pub(super) const FSYNC_DECOY: Plant = Plant {
-    name: "fsync-decoy",
-    how: "the same delay, 10 ms, beside a load that only reads",
-    wanted: &[],
-    forbidden: &["wal-flush", "data-io", "checkpoints"],
-    kind: Kind::Decoy,
-    strengths: MIDDLE,
-    scene: || Scene { delays: true, init: vec![TABLE, KEY, ANALYZE], ..Scene::default() },
-    planted: |_| State {
-        slow: vec![(Slow::WalSync, Duration::from_millis(10))],
-        ..load_with(8, READ, &["-M", "prepared"])
-    },
-    removed: || load_with(8, READ, &["-M", "prepared"]),
+    removed: |_| load_with(8, INSERT, &["-M", "prepared"]),
+    decoy: Some(Decoy {
+        how: "flushes take 10 ms longer beside a load that only reads",
+        forbidden: &["data-io", "checkpoints"],
+        planted: || State {
+            slow: vec![(Slow::WalSync, Duration::from_millis(10))],
+            ..load_with(8, READ, &["-M", "prepared"])
+        },
+        removed: || load_with(8, READ, &["-M", "prepared"]),
+    }),
 };
 
 pub(super) const SLOW_READS: Plant = Plant {
@@ -56,7 +51,6 @@ pub(super) const SLOW_READS: Plant = Plant {
     wanted: &["data-io"],
     forbidden: &["server-cpu", "wal-flush", "lw-lock"],
     kind: Kind::Bottleneck,
-    strengths: ALL,
     scene: || Scene {
         settings: vec![("shared_buffers", "1MB")],
         delays: true,
@@ -67,37 +61,61 @@ pub(super) const SLOW_READS: Plant = Plant {
         slow: vec![(Slow::DataRead, Duration::from_micros(strength.of([50, 500, 5_000])))],
         ..load_with(8, READ_WIDE, &["-M", "prepared"])
     },
-    removed: || load_with(8, READ_WIDE, &["-M", "prepared"]),
+    removed: |_| load_with(8, READ_WIDE, &["-M", "prepared"]),
+    decoy: Some(Decoy {
+        how: "reads take 5 ms longer beside a load whose rows stay in shared buffers",
+        forbidden: &["memory", "wal-flush"],
+        planted: || State {
+            slow: vec![(Slow::DataRead, Duration::from_millis(5))],
+            ..load_with(8, READ_FEW, &["-M", "prepared"])
+        },
+        removed: || load_with(8, READ_FEW, &["-M", "prepared"]),
+    }),
 };
+
+const SMALL_WAL: &[&str] = &["ALTER SYSTEM SET max_wal_size = '32MB'", "SELECT pg_reload_conf()"];
+const LARGE_WAL: &[&str] = &["ALTER SYSTEM SET max_wal_size = '4GB'", "SELECT pg_reload_conf()"];
+
+/// Random updates on a disk that takes so many microseconds for each 8 kB of WAL.
+fn updates(page_us: u64, wal_size: &[&'static str]) -> State {
+    State {
+        before: wal_size.to_vec(),
+        slow: vec![(Slow::WalWrite, Duration::from_micros(page_us))],
+        ..load(8, UPDATE_WIDE)
+    }
+}
 
 pub(super) const CHECKPOINTS: Plant = Plant {
     name: "checkpoint-storm",
-    how: "max_wal_size of 32 MB, random updates, so a checkpoint every other second",
+    how: "random updates with a max_wal_size of 32 MB, so a checkpoint every other second and an image of each page \
+          changed since, on a disk that takes 0.05, 0.2 or 1 ms for 8 kB of WAL",
     wanted: &["checkpoints"],
     forbidden: &["row-lock", "lw-lock", "inconclusive"],
     kind: Kind::Bottleneck,
-    strengths: MIDDLE,
-    scene: || Scene { init: WIDE.to_vec(), ..Scene::default() },
-    planted: |_| State {
-        before: vec!["ALTER SYSTEM SET max_wal_size = '32MB'", "SELECT pg_reload_conf()"],
-        ..load(8, UPDATE_WIDE)
-    },
-    removed: || State {
-        before: vec!["ALTER SYSTEM SET max_wal_size = '4GB'", "SELECT pg_reload_conf()"],
-        ..load(8, UPDATE_WIDE)
-    },
+    scene: || Scene { delays: true, init: WIDE.to_vec(), ..Scene::default() },
+    planted: |strength: Strength| updates(strength.of([50, 200, 1_000]), SMALL_WAL),
+    removed: |strength: Strength| updates(strength.of([50, 200, 1_000]), LARGE_WAL),
+    decoy: Some(Decoy {
+        how: "a CHECKPOINT of another application's every 100 ms beside a load that only reads",
+        forbidden: &["wal-flush", "data-io"],
+        planted: || State {
+            beside: Beside::Session(vec![("CHECKPOINT", Duration::from_millis(100))]),
+            ..load_with(8, READ_WIDE, &["-M", "prepared"])
+        },
+        removed: || load_with(8, READ_WIDE, &["-M", "prepared"]),
+    }),
 };
 
 const READ_LARGE: &str =
     "\\set id random(1, 160000)\nSELECT length(x) FROM large WHERE id = :id;\n";
+const READ_LITTLE: &str = "\\set id random(1, 8000)\nSELECT length(x) FROM large WHERE id = :id;\n";
 
 pub(super) const MEMORY: Plant = Plant {
     name: "memory",
-    how: "a memory limit of 64 MB for the server, whose table of 160 MB is read through the page cache",
+    how: "a memory limit of 150, 64 or 40 MB for the server, whose table of 160 MB is read through the page cache",
     wanted: &["memory"],
     forbidden: &["server-cpu", "wal-flush", "lw-lock"],
     kind: Kind::Bottleneck,
-    strengths: MIDDLE,
     scene: || Scene {
         settings: vec![("shared_buffers", "8MB")],
         init: vec![
@@ -110,9 +128,18 @@ pub(super) const MEMORY: Plant = Plant {
         memory_bytes: Some(1 << 30),
         ..Scene::default()
     },
-    planted: |_| State {
-        memory_bytes: Some(64 << 20),
+    planted: |strength: Strength| State {
+        memory_bytes: Some(strength.of([150, 64, 40]) << 20),
         ..load_with(8, READ_LARGE, &["-M", "prepared"])
     },
-    removed: || load_with(8, READ_LARGE, &["-M", "prepared"]),
+    removed: |_| load_with(8, READ_LARGE, &["-M", "prepared"]),
+    decoy: Some(Decoy {
+        how: "a limit of 64 MB beside a load that reads 8 MB of the table",
+        forbidden: &["data-io", "wal-flush"],
+        planted: || State {
+            memory_bytes: Some(64 << 20),
+            ..load_with(8, READ_LITTLE, &["-M", "prepared"])
+        },
+        removed: || load_with(8, READ_LITTLE, &["-M", "prepared"]),
+    }),
 };

@@ -1,13 +1,13 @@
 use std::time::Duration;
 
 use crate::delays::Slow;
-use crate::plant::{ALL, Beside, Kind, MIDDLE, Plant, Scene, State, Strength};
+use crate::plant::{Beside, Decoy, Kind, Plant, Scene, State, Strength};
 
 use super::{ANALYZE, load, load_with};
 
 const COUNTERS: &[&str] = &[
     "CREATE TABLE counter (id int PRIMARY KEY, n bigint) WITH (fillfactor = 50)",
-    "INSERT INTO counter SELECT i, 0 FROM generate_series(1, 1000) i",
+    "INSERT INTO counter SELECT i, 0 FROM generate_series(1, 1001) i",
     ANALYZE,
 ];
 const SPREAD: &str = "\\set id random(1, 1000)\nUPDATE counter SET n = n + 1 WHERE id = :id;\n";
@@ -26,69 +26,121 @@ fn held(row: &str) -> String {
 
 pub(super) const HOT_ROW: Plant = Plant {
     name: "hot-row",
-    how: "8 clients change one of 20, one of 4 or one row, and hold it for 2 ms",
+    how: "8 clients change one of 10, one of 2 or one row, and hold it for 2 ms",
     wanted: &["row-lock"],
     forbidden: &["wal-flush", "lw-lock", "server-cpu"],
     kind: Kind::Bottleneck,
-    strengths: ALL,
     scene,
     planted: |strength: Strength| {
-        load(8, &held(strength.of(["random(1, 20)", "random(1, 2)", "1"])))
+        load(8, &held(strength.of(["random(1, 10)", "random(1, 2)", "1"])))
     },
-    removed: || load(8, &held("random(1, 1000)")),
+    removed: |_| load(8, &held("random(1, 1000)")),
+    decoy: Some(Decoy {
+        how: "one of 200 rows, which seldom are wanted by two at once",
+        forbidden: &["object-lock", "lw-lock"],
+        planted: || load(8, &held("random(1, 200)")),
+        removed: || load(8, &held("random(1, 1000)")),
+    }),
 };
+
+/// Clients that change rows, each flush of which takes 2 ms longer.
+fn flushed(clients: u32, row: &str) -> State {
+    let script = format!("\\set id {row}\nUPDATE counter SET n = n + 1 WHERE id = :id;\n");
+    State { slow: vec![(Slow::WalSync, Duration::from_millis(2))], ..load(clients, &script) }
+}
 
 pub(super) const HOT_ROW_FLUSH: Plant = Plant {
     name: "hot-row-and-fsync-delay",
-    how: "8 clients change one row, and each flush takes 2 ms longer: the hold is the flush",
+    how: "8 clients change one of 6 rows or one, or 24 one, and each flush takes 2 ms longer: the hold is the flush",
     wanted: &["row-lock"],
     forbidden: &["lw-lock", "server-cpu", "serial-round-trips"],
     kind: Kind::Bottleneck,
-    strengths: MIDDLE,
     scene,
-    planted: |_| State {
-        slow: vec![(Slow::WalSync, Duration::from_millis(2))],
-        ..load(8, "UPDATE counter SET n = n + 1 WHERE id = 1;\n")
+    planted: |strength: Strength| {
+        flushed(strength.of([8, 8, 24]), strength.of(["random(1, 6)", "1", "1"]))
     },
-    removed: || State { slow: vec![(Slow::WalSync, Duration::from_millis(2))], ..load(8, SPREAD) },
+    removed: |strength: Strength| flushed(strength.of([8, 8, 24]), "random(1, 1000)"),
+    decoy: Some(Decoy {
+        how: "the flushes alone: one of 200 rows, which seldom are wanted by two at once",
+        forbidden: &["object-lock", "lw-lock"],
+        planted: || flushed(8, "random(1, 200)"),
+        removed: || flushed(8, "random(1, 1000)"),
+    }),
 };
+
+/// Another application that changes a row and is idle in its transaction.
+fn blocking(update: &'static str, held_ms: u64, pause_ms: u64) -> Beside {
+    Beside::Session(vec![
+        ("BEGIN", Duration::ZERO),
+        (update, Duration::from_millis(held_ms)),
+        ("COMMIT", Duration::from_millis(pause_ms)),
+    ])
+}
+
+const ONE_OF_FOUR: &str = "\\set id random(1, 4)\nUPDATE counter SET n = n + 1 WHERE id = :id;\n";
 
 pub(super) const IDLE_BLOCKER: Plant = Plant {
     name: "idle-blocker",
-    how: "another application changes one of 4 hot rows and is idle in its transaction for 300 ms",
+    how: "another application changes one of 4 hot rows and is idle in its transaction for 40 ms of every 140, \
+          300 of 330 or 1,000 of 1,030",
     wanted: &["row-lock"],
     forbidden: &["autovacuum", "wal-flush", "server-cpu"],
     kind: Kind::Bottleneck,
-    strengths: MIDDLE,
     scene,
-    planted: |_| State {
-        beside: Beside::Session(vec![
-            ("BEGIN", Duration::ZERO),
-            ("UPDATE counter SET n = n WHERE id = 1", Duration::from_millis(300)),
-            ("COMMIT", Duration::from_millis(30)),
-        ]),
-        ..load(8, "\\set id random(1, 4)\nUPDATE counter SET n = n + 1 WHERE id = :id;\n")
+    planted: |strength: Strength| State {
+        beside: blocking(
+            "UPDATE counter SET n = n WHERE id = 1",
+            strength.of([40, 300, 1_000]),
+            strength.of([100, 30, 30]),
+        ),
+        ..load(8, ONE_OF_FOUR)
     },
-    removed: || load(8, "\\set id random(1, 4)\nUPDATE counter SET n = n + 1 WHERE id = :id;\n"),
+    removed: |_| load(8, ONE_OF_FOUR),
+    decoy: Some(Decoy {
+        how: "the same 300 of 330 ms with a row that nobody else wants, beside rows that seldom are",
+        forbidden: &["idle-in-transaction", "object-lock"],
+        planted: || State {
+            beside: blocking("UPDATE counter SET n = n WHERE id = 1001", 300, 30),
+            ..load(8, SPREAD)
+        },
+        removed: || load(8, SPREAD),
+    }),
 };
+
+/// Another application that locks a table for some of its time.
+fn locking(lock: &'static str, held_ms: u64, pause_ms: u64) -> Beside {
+    Beside::Session(vec![
+        ("BEGIN", Duration::ZERO),
+        (lock, Duration::from_millis(held_ms)),
+        ("COMMIT", Duration::from_millis(pause_ms)),
+    ])
+}
 
 pub(super) const TABLE_LOCK: Plant = Plant {
     name: "table-lock",
-    how: "another application locks the table for 100 ms of every 130",
+    how: "another application locks the table for 40 ms of every 140, 100 of 130 or 600 of 630",
     wanted: &["object-lock"],
     forbidden: &["row-lock", "server-cpu", "wal-flush"],
     kind: Kind::Bottleneck,
-    strengths: MIDDLE,
     scene,
-    planted: |_| State {
-        beside: Beside::Session(vec![
-            ("BEGIN", Duration::ZERO),
-            ("LOCK TABLE counter", Duration::from_millis(100)),
-            ("COMMIT", Duration::from_millis(30)),
-        ]),
+    planted: |strength: Strength| State {
+        beside: locking(
+            "LOCK TABLE counter",
+            strength.of([40, 100, 600]),
+            strength.of([100, 30, 30]),
+        ),
         ..load_with(8, SPREAD, &["-M", "prepared"])
     },
-    removed: || load_with(8, SPREAD, &["-M", "prepared"]),
+    removed: |_| load_with(8, SPREAD, &["-M", "prepared"]),
+    decoy: Some(Decoy {
+        how: "the same 100 of 130 ms with a lock that lets writers in",
+        forbidden: &["row-lock", "idle-in-transaction"],
+        planted: || State {
+            beside: locking("LOCK TABLE counter IN ROW EXCLUSIVE MODE", 100, 30),
+            ..load_with(8, SPREAD, &["-M", "prepared"])
+        },
+        removed: || load_with(8, SPREAD, &["-M", "prepared"]),
+    }),
 };
 
 /// What another application forgot: a prepared transaction with so many subtransactions that whoever
@@ -97,57 +149,96 @@ const FORGOTTEN: &str = "BEGIN; INSERT INTO log VALUES (0); \
     DO $$ BEGIN FOR i IN 1..100 LOOP \
     BEGIN INSERT INTO log VALUES (i); EXCEPTION WHEN division_by_zero THEN NULL; END; \
     END LOOP; END $$; PREPARE TRANSACTION 'forgotten'";
+/// The same with so few that each session can keep them in mind.
+const FORGOTTEN_FEW: &str = "BEGIN; INSERT INTO log VALUES (0); \
+    DO $$ BEGIN FOR i IN 1..10 LOOP \
+    BEGIN INSERT INTO log VALUES (i); EXCEPTION WHEN division_by_zero THEN NULL; END; \
+    END LOOP; END $$; PREPARE TRANSACTION 'few'";
 /// Rows with a transaction number each, in another order than their keys: 74 pages of `pg_subtrans`,
 /// of which the server keeps 32.
 const ROWS: &str = "DO $$ BEGIN FOR i IN 1..150000 LOOP \
     BEGIN INSERT INTO t VALUES (i::bigint * 7919 % 150000, i); \
     EXCEPTION WHEN division_by_zero THEN NULL; END; END LOOP; END $$";
-const RANGE: &str = "\\set id random(1, 149000)\n\
-                     SELECT count(n) FROM t WHERE id BETWEEN :id AND :id + 100;\n";
+/// Rows of `t` with a new transaction number each.
+const SINCE: &str = "DO $$ BEGIN FOR i IN 1..20000 LOOP \
+    BEGIN UPDATE t SET n = n WHERE id = i; \
+    EXCEPTION WHEN division_by_zero THEN NULL; END; END LOOP; END $$";
+/// Rows of one transaction.
+const PLAIN_ROWS: &str = "INSERT INTO plain SELECT i, i FROM generate_series(0, 149999) i";
+
+/// Reads so many of 300 rows from the table whose rows have a subtransaction each.
+fn ranges(rows: u32) -> State {
+    let script = format!(
+        "\\set id random(1, 149000)\n\
+         SELECT (SELECT count(n) FROM t WHERE id BETWEEN :id AND :id + {rows}), \
+         (SELECT count(n) FROM plain WHERE id BETWEEN :id AND :id + {});\n",
+        300 - rows
+    );
+    load_with(16, &script, &["-M", "prepared"])
+}
 
 pub(super) const SUBTRANSACTIONS: Plant = Plant {
     name: "subtransactions",
-    how: "another application's prepared transaction with 100 savepoints, and rows of 150,000 \
-          subtransactions written since",
+    how: "another application's prepared transaction with 100 savepoints, and 30, 100 or 300 rows read of \
+          150,000 subtransactions since",
     wanted: &["lw-lock"],
     forbidden: &["row-lock", "object-lock", "data-io"],
     kind: Kind::Bottleneck,
-    strengths: MIDDLE,
     scene: || Scene {
         settings: vec![
             ("max_prepared_transactions", "1"),
             ("autovacuum", "off"),
             ("synchronous_commit", "off"),
         ],
-        init: vec!["CREATE TABLE log (n int)", "CREATE TABLE t (id int PRIMARY KEY, n int)"],
+        init: vec![
+            "CREATE TABLE log (n int)",
+            "CREATE TABLE t (id int PRIMARY KEY, n int)",
+            "CREATE TABLE plain (id int PRIMARY KEY, n int)",
+            PLAIN_ROWS,
+            FORGOTTEN,
+            ROWS,
+        ],
         ..Scene::default()
     },
-    planted: |_| State {
-        before: vec![FORGOTTEN, ROWS],
-        ..load_with(16, RANGE, &["-M", "prepared"])
-    },
-    removed: || State {
-        before: vec!["ROLLBACK PREPARED 'forgotten'"],
-        ..load_with(16, RANGE, &["-M", "prepared"])
-    },
+    planted: |strength: Strength| ranges(strength.of([30, 100, 300])),
+    // Each reads as many rows: without lookups they cost the same.
+    removed: |_| State { before: vec!["ROLLBACK PREPARED 'forgotten'"], ..ranges(100) },
+    decoy: Some(Decoy {
+        how: "a prepared transaction with 10 savepoints, which each session keeps in mind",
+        forbidden: &["data-io"],
+        planted: || State { before: vec![FORGOTTEN_FEW, SINCE], ..ranges(300) },
+        removed: || State { before: vec!["ROLLBACK PREPARED 'few'"], ..ranges(300) },
+    }),
 };
 
+/// Rows written at the end of one table, which has a serial key.
 const APPEND: &str = "INSERT INTO readings (sensor, value) \
                       SELECT i % 97, i FROM generate_series(1, 500) i;\n";
+const SELDOM: &str =
+    "SELECT pg_sleep(0.05);\nINSERT INTO readings (sensor, value) VALUES (1, 2);\n";
 
 pub(super) const RIGHT_END: Plant = Plant {
     name: "right-end",
-    how: "64 clients that write 500 rows at a time at the end of one table with a serial key, instead of \
-          4 of them at a time",
+    how: "16, 64 or 110 clients that write 500 rows at a time at the end of one table with a serial key, instead \
+          of 4 of them at a time",
     wanted: &["lw-lock", "too-many-backends"],
     forbidden: &["row-lock", "wal-flush", "server-cpu"],
     kind: Kind::Bottleneck,
-    strengths: MIDDLE,
     scene: || Scene {
-        settings: vec![("max_connections", "120"), ("max_wal_size", "8GB")],
+        settings: vec![("max_connections", "130"), ("max_wal_size", "8GB")],
         init: vec!["CREATE TABLE readings (id bigserial PRIMARY KEY, sensor int, value int)"],
         ..Scene::default()
     },
-    planted: |_| load_with(64, APPEND, &["-M", "prepared"]),
-    removed: || load_with(64, APPEND, &["-M", "prepared", "--pool", "4"]),
+    planted: |strength: Strength| {
+        load_with(strength.of([16, 64, 110]), APPEND, &["-M", "prepared"])
+    },
+    removed: |strength: Strength| {
+        load_with(strength.of([16, 64, 110]), APPEND, &["-M", "prepared", "--pool", "4"])
+    },
+    decoy: Some(Decoy {
+        how: "64 clients that write a row there every 50 ms",
+        forbidden: &["object-lock", "row-lock"],
+        planted: || load_with(64, SELDOM, &["-M", "prepared"]),
+        removed: || load_with(64, "SELECT pg_sleep(0.05);\n", &["-M", "prepared"]),
+    }),
 };

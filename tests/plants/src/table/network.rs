@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::plant::{ALL, Kind, Plant, Scene, State, Strength, Way};
+use crate::plant::{Decoy, Kind, Plant, Scene, State, Strength, Way};
 
 use super::{ANALYZE, KEY, TABLE, load_with};
 
@@ -9,11 +9,25 @@ const FOUR: &str = "\\set id random(1, 10000)\n\
     SELECT x FROM t WHERE id = :id;\nSELECT n FROM t WHERE id = :id + 1;\n\
     SELECT id FROM t WHERE id = :id - 1;\nSELECT n, x FROM t WHERE id = :id;\n";
 const WIDE: &str = "SELECT repeat('x', 20000);\n";
+/// The same, of a server that takes its time.
+const WIDE_AND_SLOW: &str = "SELECT repeat('x', 20000), pg_sleep(0.02);\n";
+/// A statement that computes for milliseconds.
+const COMPUTE: &str = "SELECT sum(i % 7) FROM generate_series(1, 20000) i;\n";
 
 const PLAIN: Way = Way { delay: Duration::ZERO, bytes_per_s: None };
 
 fn scene() -> Scene {
     Scene { init: vec![TABLE, KEY, ANALYZE], ..Scene::default() }
+}
+
+/// A way that takes so many microseconds in each direction.
+fn delayed(delay_us: u64) -> Option<Way> {
+    Some(Way { delay: Duration::from_micros(delay_us), ..PLAIN })
+}
+
+/// A way that carries so many bytes a second.
+fn narrow(bytes_per_s: u64) -> Option<Way> {
+    Some(Way { bytes_per_s: Some(bytes_per_s), ..PLAIN })
 }
 
 pub(super) const ROUND_TRIPS: Plant = Plant {
@@ -22,13 +36,18 @@ pub(super) const ROUND_TRIPS: Plant = Plant {
     wanted: &["serial-round-trips"],
     forbidden: &["server-cpu", "network", "wal-flush"],
     kind: Kind::Bottleneck,
-    strengths: ALL,
     scene,
     planted: |strength: Strength| State {
-        way: Some(Way { delay: Duration::from_micros(strength.of([100, 1_000, 5_000])), ..PLAIN }),
+        way: delayed(strength.of([100, 1_000, 5_000])),
         ..load_with(4, FOUR, &["-M", "prepared"])
     },
-    removed: || State { way: Some(PLAIN), ..load_with(4, FOUR, &["-M", "prepared"]) },
+    removed: |_| State { way: Some(PLAIN), ..load_with(4, FOUR, &["-M", "prepared"]) },
+    decoy: Some(Decoy {
+        how: "1 ms each way, beside statements of 8 clients that compute for milliseconds",
+        forbidden: &["network"],
+        planted: || State { way: delayed(1_000), ..load_with(8, COMPUTE, &["-M", "prepared"]) },
+        removed: || State { way: Some(PLAIN), ..load_with(8, COMPUTE, &["-M", "prepared"]) },
+    }),
 };
 
 pub(super) const BANDWIDTH: Plant = Plant {
@@ -37,14 +56,19 @@ pub(super) const BANDWIDTH: Plant = Plant {
     wanted: &["network"],
     forbidden: &["serial-round-trips", "server-cpu", "wal-flush"],
     kind: Kind::Bottleneck,
-    strengths: ALL,
     scene,
     planted: |strength: Strength| State {
-        way: Some(Way {
-            bytes_per_s: Some(strength.of([40_000_000, 8_000_000, 1_000_000])),
-            ..PLAIN
-        }),
+        way: narrow(strength.of([40_000_000, 8_000_000, 1_000_000])),
         ..load_with(8, WIDE, &["-M", "prepared"])
     },
-    removed: || State { way: Some(PLAIN), ..load_with(8, WIDE, &["-M", "prepared"]) },
+    removed: |_| State { way: Some(PLAIN), ..load_with(8, WIDE, &["-M", "prepared"]) },
+    decoy: Some(Decoy {
+        how: "the same answers over a way of 40 MB/s, of a server that takes 20 ms for each",
+        forbidden: &["serial-round-trips"],
+        planted: || State {
+            way: narrow(40_000_000),
+            ..load_with(8, WIDE_AND_SLOW, &["-M", "prepared"])
+        },
+        removed: || State { way: Some(PLAIN), ..load_with(8, WIDE_AND_SLOW, &["-M", "prepared"]) },
+    }),
 };

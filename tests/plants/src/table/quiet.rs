@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::plant::{Beside, Kind, MIDDLE, Plant, Scene, State};
+use crate::plant::{Beside, Kind, Plant, Scene, State};
 
 use super::disk::{INSERT, LOG};
 use super::statements::plain;
@@ -15,11 +15,11 @@ pub(super) const NEIGHBOUR: Plant = Plant {
     how: "four threads of another program keep the cores busy",
     wanted: &["inconclusive"],
     forbidden: &["server-cpu", "client-cpu", "too-many-backends", "wal-flush", "lw-lock"],
-    kind: Kind::Decoy,
-    strengths: MIDDLE,
+    kind: Kind::NoCause,
     scene,
     planted: |_| State { beside: Beside::Spin(4), ..plain() },
-    removed: plain,
+    removed: |_| plain(),
+    decoy: None,
 };
 
 pub(super) const NOTHING: Plant = Plant {
@@ -27,20 +27,18 @@ pub(super) const NOTHING: Plant = Plant {
     how: "200 look-ups a second by key, on a schedule",
     wanted: &["none"],
     forbidden: &["server-cpu", "client-cpu", "wal-flush", "serial-round-trips", "network"],
-    kind: Kind::Decoy,
-    strengths: MIDDLE,
+    kind: Kind::NoCause,
     scene,
-    planted: |_| {
-        let mut state = plain();
-        state.arguments.extend(["--rate", "200"]);
-        state
-    },
-    removed: || {
-        let mut state = plain();
-        state.arguments.extend(["--rate", "200"]);
-        state
-    },
+    planted: |_| scheduled(),
+    removed: |_| scheduled(),
+    decoy: None,
 };
+
+fn scheduled() -> State {
+    let mut state = plain();
+    state.arguments.extend(["--rate", "200"]);
+    state
+}
 
 /// Intervals short enough to show a change within a trial.
 fn inserts() -> State {
@@ -52,8 +50,7 @@ pub(super) const SWITCHED_ON: Plant = Plant {
     how: "each flush of the WAL takes 10 ms longer (commit_delay) from the middle of the first trial on",
     wanted: &["inconclusive"],
     forbidden: &["wal-flush", "lw-lock", "server-cpu"],
-    kind: Kind::Decoy,
-    strengths: MIDDLE,
+    kind: Kind::NoCause,
     scene: || Scene { init: vec![LOG], ..Scene::default() },
     planted: |_| State {
         beside: Beside::Session(vec![
@@ -63,10 +60,11 @@ pub(super) const SWITCHED_ON: Plant = Plant {
         ]),
         ..inserts()
     },
-    removed: || State {
+    removed: |_| State {
         before: vec!["ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()"],
         ..inserts()
     },
+    decoy: None,
 };
 
 /// The command's start, the warm-up and half of a trial of two seconds and a half.

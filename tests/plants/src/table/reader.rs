@@ -1,4 +1,4 @@
-use crate::plant::{ALL, Kind, Plant, Scene, State};
+use crate::plant::{Decoy, Kind, Plant, Scene, State};
 
 /// An application that asks for 10 MB a request, and reads them as `PAUSE` says.
 const APPLICATION: &str = r#"
@@ -41,8 +41,13 @@ pub(super) const SLOW_READER: Plant = Plant {
     wanted: &["slow-reader"],
     forbidden: &["network", "idle-in-transaction", "server-cpu", "app-cpu"],
     kind: Kind::Bottleneck,
-    strengths: ALL,
     scene: Scene::default,
     planted: |strength| reading(Some(strength.of([400, 100, 20]))),
-    removed: || reading(None),
+    removed: |_| reading(None),
+    decoy: Some(Decoy {
+        how: "it stops once a request, after the last row",
+        forbidden: &["network"],
+        planted: || reading(Some(5_000)),
+        removed: || reading(None),
+    }),
 };

@@ -1,7 +1,6 @@
 use std::fmt::Write;
-use std::time::Duration;
 
-use crate::plant::{ALL, Beside, Kind, MIDDLE, Plant, Scene, State, Strength};
+use crate::plant::{Decoy, Kind, Plant, Scene, State, Strength};
 
 use super::{ANALYZE, KEY, TABLE, load, load_with};
 
@@ -11,174 +10,162 @@ fn scene() -> Scene {
     Scene { init: vec![TABLE, KEY, ANALYZE], ..Scene::default() }
 }
 
-pub(super) const BLOAT: Plant = Plant {
-    name: "vacuum-off",
-    how: "autovacuum off, and another application's old transaction keeps dead rows: a table of 100 \
-          rows with 200 dead ones for each, and more with every update",
-    wanted: &["bloat"],
-    forbidden: &["checkpoints", "wal-flush", "row-lock"],
-    kind: Kind::Bottleneck,
-    strengths: MIDDLE,
-    scene: || Scene {
-        settings: vec![("autovacuum", "off"), ("synchronous_commit", "off")],
-        init: vec![
-            "CREATE TABLE queue AS SELECT i AS id, 0 AS n, repeat('x', 300) AS x \
-             FROM generate_series(1, 100) i",
-            "DO $$ BEGIN FOR i IN 1..200 LOOP UPDATE queue SET n = n + 1; END LOOP; END $$",
-        ],
-        ..Scene::default()
-    },
-    planted: |_| State {
-        beside: Beside::Session(vec![
-            ("BEGIN ISOLATION LEVEL REPEATABLE READ", Duration::ZERO),
-            ("SELECT count(*) FROM queue", Duration::from_secs(600)),
-        ]),
-        ..load(2, "\\set id random(1, 100)\nUPDATE queue SET n = n + 1 WHERE id = :id;\n")
-    },
-    removed: || State {
-        // What a vacuum in time would have kept: a table of as many pages as its rows need.
-        before: vec![
-            "VACUUM FULL queue",
-            "ALTER SYSTEM SET autovacuum = on",
-            "ALTER SYSTEM SET autovacuum_naptime = '1s'",
-            "SELECT pg_reload_conf()",
-        ],
-        ..load(2, "\\set id random(1, 100)\nUPDATE queue SET n = n + 1 WHERE id = :id;\n")
-    },
-};
+/// A row of `table` looked up by `id`, which is one of the first thousand.
+fn look_up(table: &str) -> State {
+    let script = format!("\\set id random(1, 1000)\nSELECT x FROM {table} WHERE id = :id;\n");
+    load_with(4, &script, &["-M", "prepared"])
+}
 
-const THREE_TABLES: &str = "\\set id random(1, 1500000)\nUPDATE a SET n = n + 1 WHERE id = :id;\n\
-                            UPDATE b SET n = n + 1 WHERE id = :id;\n\
-                            UPDATE c SET n = n + 1 WHERE id = :id;\n";
-
-pub(super) const VACUUM: Plant = Plant {
-    name: "vacuum-storm",
-    how: "a worker of autovacuum every second, without a cost limit, for three tables of 1,500,000 rows \
-          with four indexes each",
-    wanted: &["autovacuum"],
-    forbidden: &["checkpoints", "row-lock", "bloat"],
-    kind: Kind::Bottleneck,
-    strengths: MIDDLE,
-    scene: || Scene {
-        settings: vec![
-            ("autovacuum_naptime", "1s"),
-            ("autovacuum_vacuum_threshold", "50"),
-            ("autovacuum_vacuum_scale_factor", "0"),
-            ("autovacuum_vacuum_cost_delay", "0"),
-            ("synchronous_commit", "off"),
-            ("max_wal_size", "8GB"),
-        ],
-        init: vec![
-            "DO $$ DECLARE name text; BEGIN FOREACH name IN ARRAY ARRAY['a', 'b', 'c'] LOOP \
-             EXECUTE format('CREATE TABLE %I AS SELECT i AS id, i AS n FROM generate_series(1, 1500000) i', name); \
-             EXECUTE format('CREATE INDEX ON %I (id)', name); \
-             EXECUTE format('CREATE INDEX ON %I (n)', name); \
-             EXECUTE format('CREATE INDEX ON %I (id, n)', name); \
-             EXECUTE format('CREATE INDEX ON %I (n, id)', name); END LOOP; END $$",
-            ANALYZE,
-        ],
-        ..Scene::default()
-    },
-    // Workers are started one a second.
-    planted: |_| load_with(2, THREE_TABLES, &["-M", "prepared", "--warmup", "4s"]),
-    removed: || State {
-        before: vec!["ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()"],
-        ..load_with(2, THREE_TABLES, &["-M", "prepared", "--warmup", "4s"])
-    },
-};
+/// A sum over every row of a table, whose statement has a condition that all of them meet.
+const SUM_OF_ALL: &str = "SELECT sum(length(x)) FROM TABLE WHERE id > 0;\n";
 
 pub(super) const NO_INDEX: Plant = Plant {
     name: "dropped-index",
-    how: "a row looked up by a column without an index, among 1,000, 10,000 or 50,000",
+    how: "a row looked up by a column without an index, among 2,000, 10,000 or 50,000",
     wanted: &["missing-index"],
     forbidden: &["data-io", "wal-flush", "cpu-throttling"],
     kind: Kind::Bottleneck,
-    strengths: ALL,
     scene: || Scene {
         init: vec![
-            "CREATE TABLE few AS SELECT i AS id, repeat('x', 50) AS x FROM generate_series(1, 1000) i",
+            "CREATE TABLE few AS SELECT i AS id, repeat('x', 50) AS x FROM generate_series(1, 2000) i",
             "CREATE TABLE several AS SELECT i AS id, repeat('x', 50) AS x FROM generate_series(1, 10000) i",
             "CREATE TABLE lots AS SELECT i AS id, repeat('x', 50) AS x FROM generate_series(1, 50000) i",
             "CREATE TABLE indexed AS SELECT * FROM lots",
+            "CREATE TABLE several_indexed AS SELECT * FROM several",
             "CREATE INDEX ON indexed (id)",
+            "CREATE INDEX ON several_indexed (id)",
             ANALYZE,
         ],
         ..Scene::default()
     },
-    planted: |strength: Strength| {
-        let table = strength.of(["few", "several", "lots"]);
-        let script = format!("\\set id random(1, 1000)\nSELECT x FROM {table} WHERE id = :id;\n");
-        load_with(4, &script, &["-M", "prepared"])
-    },
-    removed: || {
-        let script = "\\set id random(1, 1000)\nSELECT x FROM indexed WHERE id = :id;\n";
-        load_with(4, script, &["-M", "prepared"])
-    },
+    planted: |strength: Strength| look_up(strength.of(["few", "several", "lots"])),
+    removed: |_| look_up("indexed"),
+    decoy: Some(Decoy {
+        how: "a sum over all 10,000 rows, which no index makes shorter",
+        forbidden: &["data-io"],
+        planted: || load_with(4, &SUM_OF_ALL.replace("TABLE", "several"), &["-M", "prepared"]),
+        removed: || {
+            load_with(4, &SUM_OF_ALL.replace("TABLE", "several_indexed"), &["-M", "prepared"])
+        },
+    }),
 };
+
+/// So many rows fetched one by one.
+fn one_by_one(rows: usize) -> State {
+    let mut script = "\\set id random(1, 9000)\n".to_owned();
+    for i in 0..rows {
+        let _ = writeln!(script, "SELECT x FROM t WHERE id = :id + {i};");
+    }
+    load_with(4, &script, &["-M", "extended"])
+}
+
+/// As many by one statement.
+fn at_once(rows: usize) -> State {
+    let script = format!(
+        "\\set id random(1, 9000)\nSELECT x FROM t WHERE id >= :id AND id < :id + {rows};\n"
+    );
+    load_with(4, &script, &["-M", "extended"])
+}
+
+/// A number computed for milliseconds: what one statement takes, whether alone or with others.
+const COMPUTED: &str = "(SELECT sum(i % 7) FROM generate_series(1, 10000) i)";
 
 pub(super) const N_PLUS_ONE: Plant = Plant {
     name: "n-plus-one",
-    how: "thirty rows fetched one by one instead of by one statement",
+    how: "five, thirty or 150 rows fetched one by one instead of by one statement",
     wanted: &["n-plus-one"],
     forbidden: &["missing-index", "wal-flush", "row-lock"],
     kind: Kind::Bottleneck,
-    strengths: MIDDLE,
     scene,
-    planted: |_| {
-        let mut script = "\\set id random(1, 9000)\n".to_owned();
-        for i in 0..30 {
-            let _ = writeln!(script, "SELECT x FROM t WHERE id = :id + {i};");
-        }
-        load_with(4, &script, &["-M", "extended"])
-    },
-    removed: || {
-        let script = "\\set id random(1, 9000)\n\
-            SELECT x FROM t WHERE id >= :id AND id < :id + 30;\n";
-        load_with(4, script, &["-M", "extended"])
-    },
+    planted: |strength: Strength| one_by_one(strength.of([5, 30, 150])),
+    removed: |strength: Strength| at_once(strength.of([5, 30, 150])),
+    decoy: Some(Decoy {
+        how: "ten statements that compute for milliseconds each, which as one would take as long",
+        forbidden: &["serial-round-trips"],
+        planted: || load_with(4, &format!("SELECT {COMPUTED};\n").repeat(10), &["-M", "extended"]),
+        removed: || {
+            let script = format!("SELECT {};\n", [COMPUTED; 10].join(" + "));
+            load_with(4, &script, &["-M", "extended"])
+        },
+    }),
 };
 
-/// A join of ten tables, of which each has one row: little to execute and much to plan.
-fn joined() -> String {
+/// A join of so many tables, of which each has one row: little to execute and much to plan.
+fn joined(tables: usize) -> String {
     let mut script = "\\set id random(1, 10000)\nSELECT t1.x FROM t t1".to_owned();
-    for i in 2..=9 {
+    for i in 2..=tables {
         let _ = write!(script, " JOIN t t{i} ON t{i}.id = t1.id");
     }
     script.push_str(" WHERE t1.id = :id;\n");
     script
 }
 
+const LONG: &str = "\\set id random(1, 1000)\nSELECT sum(n) FROM t WHERE id > :id;\n";
+
 pub(super) const UNPREPARED: Plant = Plant {
     name: "unprepared",
-    how: "a join of nine tables sent as text each time instead of prepared",
+    how: "a join of three, six or nine tables sent as text each time instead of prepared",
     wanted: &["planning"],
     forbidden: &["missing-index", "wal-flush", "row-lock"],
     kind: Kind::Bottleneck,
-    strengths: MIDDLE,
     scene,
-    planted: |_| load_with(4, &joined(), &["-M", "simple"]),
-    removed: || load_with(4, &joined(), &["-M", "prepared"]),
+    planted: |strength: Strength| load_with(4, &joined(strength.of([3, 6, 9])), &["-M", "simple"]),
+    removed: |strength: Strength| {
+        load_with(4, &joined(strength.of([3, 6, 9])), &["-M", "prepared"])
+    },
+    decoy: Some(Decoy {
+        how: "a sum over thousands of rows sent as text each time",
+        forbidden: &["n-plus-one"],
+        planted: || load_with(4, LONG, &["-M", "simple"]),
+        removed: || load_with(4, LONG, &["-M", "prepared"]),
+    }),
 };
 
-const SORT: &str = "SELECT count(*) FROM (SELECT x FROM t ORDER BY n, x OFFSET 0) s;\n";
+/// Rows sorted before they are counted.
+fn sorted(table: &str) -> String {
+    format!("SELECT count(*) FROM (SELECT x FROM {table} ORDER BY n, x OFFSET 0) s;\n")
+}
+
+fn sorting(work_mem: &'static str, script: &str) -> State {
+    State { before: vec![work_mem, "SELECT pg_reload_conf()"], ..load(4, script) }
+}
+
+const WORK_MEM: [&str; 3] = [
+    "ALTER SYSTEM SET work_mem = '512kB'",
+    "ALTER SYSTEM SET work_mem = '64kB'",
+    "ALTER SYSTEM SET work_mem = '64kB'",
+];
+const ENOUGH: &str = "ALTER SYSTEM SET work_mem = '256MB'";
+const SORTED: [&str; 3] = ["t", "t", "more"];
 
 pub(super) const TEMP_FILES: Plant = Plant {
     name: "temp-files",
-    how: "sorts with a work_mem of 64 kB",
+    how: "sorts of 10,000 rows with a work_mem of 512 or 64 kB, or of 100,000 with 64",
     wanted: &["temp-files"],
     forbidden: &["missing-index", "wal-flush", "row-lock"],
     kind: Kind::Bottleneck,
-    strengths: MIDDLE,
-    scene,
-    planted: |_| State {
-        before: vec!["ALTER SYSTEM SET work_mem = '64kB'", "SELECT pg_reload_conf()"],
-        ..load(4, SORT)
+    scene: || Scene {
+        init: vec![
+            TABLE,
+            KEY,
+            "CREATE TABLE more AS SELECT i AS id, i % 97 AS n, repeat('x', 50) AS x \
+             FROM generate_series(1, 100000) i",
+            ANALYZE,
+        ],
+        ..Scene::default()
     },
-    removed: || State {
-        before: vec!["ALTER SYSTEM SET work_mem = '64MB'", "SELECT pg_reload_conf()"],
-        ..load(4, SORT)
-    },
+    planted: |strength: Strength| sorting(strength.of(WORK_MEM), &sorted(strength.of(SORTED))),
+    removed: |strength: Strength| sorting(ENOUGH, &sorted(strength.of(SORTED))),
+    decoy: Some(Decoy {
+        how: "a sort with 64 kB of 2,000 rows, after a statement that computes for many times as long",
+        forbidden: &["data-io"],
+        planted: || sorting(WORK_MEM[1], SHORT_SORT),
+        removed: || sorting(ENOUGH, SHORT_SORT),
+    }),
 };
+
+const SHORT_SORT: &str = "SELECT sum(i % 7) FROM generate_series(1, 50000) i;\n\
+    SELECT count(*) FROM (SELECT x FROM t WHERE id <= 2000 ORDER BY n, x OFFSET 0) s;\n";
 
 /// The plain look-up, for whoever needs a quiet load.
 pub(super) fn plain() -> State {
