@@ -154,7 +154,7 @@ impl Bed {
             ),
             None => direct.clone(),
         };
-        let companion = Companion::start(&state.beside, &direct);
+        let companion = Companion::start(&state.beside, &direct)?;
         let seen = load(command, &dsn, state, effort);
         drop(companion);
         self.server.postgres().set_cpus(f64::INFINITY).map_err(|e| e.to_string())?;

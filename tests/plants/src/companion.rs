@@ -6,19 +6,21 @@ use std::time::{Duration, Instant};
 use pinchpoint_sql::{Connection, Dsn, TlsSetup};
 
 use crate::plant::Beside;
+use crate::standby::Standby;
 
 /// What happens beside a load; ends when dropped.
 #[derive(Debug)]
 pub(crate) struct Companion {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
+    _standby: Option<Standby>,
 }
 
 impl Companion {
     /// Starts it. A session that breaks ends by itself; the load shows it.
-    pub(crate) fn start(beside: &Beside, dsn: &str) -> Self {
+    pub(crate) fn start(beside: &Beside, dsn: &str) -> Result<Self, String> {
         let stop = Arc::new(AtomicBool::new(false));
-        let mut threads = Vec::new();
+        let (mut threads, mut standby) = (Vec::new(), None);
         match beside {
             Beside::Nothing => (),
             Beside::Session(steps) => {
@@ -27,6 +29,7 @@ impl Companion {
                     let _ = session(&dsn, &steps, &stop);
                 }));
             }
+            Beside::Standby(delay) => standby = Some(Standby::start(dsn, *delay)?),
             Beside::Spin(count) => {
                 for _ in 0..*count {
                     let stop = stop.clone();
@@ -38,7 +41,7 @@ impl Companion {
                 }
             }
         }
-        Self { stop, threads }
+        Ok(Self { stop, threads, _standby: standby })
     }
 }
 

@@ -12,6 +12,7 @@ mod page;
 mod plant;
 mod score;
 mod server;
+mod standby;
 mod table;
 
 pub use bench::{Effort, Pair, Seen, run};

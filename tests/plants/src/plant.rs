@@ -10,6 +10,8 @@ pub struct Plant {
     pub how: &'static str,
     /// What the verdict must name first: one of these.
     pub wanted: &'static [&'static str],
+    /// What it must name second, where two things were planted.
+    pub second: Option<&'static str>,
     /// What it must not name with confidence.
     pub forbidden: &'static [&'static str],
     /// Whether it is a bottleneck, whose removal must pay.
@@ -166,6 +168,8 @@ pub enum Beside {
     Nothing,
     /// A session that runs these statements over and over, with a pause after each.
     Session(Vec<(&'static str, Duration)>),
+    /// A receiver of the WAL, so far away in each direction.
+    Standby(Duration),
     /// Threads that do nothing but use a CPU.
     Spin(usize),
 }

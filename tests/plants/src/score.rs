@@ -16,6 +16,8 @@ const NO_CAUSE: [&str; 4] = ["balanced", "users", "none", "inconclusive"];
 pub enum Outcome {
     /// The cause is named first.
     Right,
+    /// Of two causes the larger is named first, and the other one not second.
+    OneOfTwo,
     /// It comes second.
     RunnerUp,
     /// No cause is named.
@@ -35,6 +37,7 @@ impl Outcome {
     pub const fn text(self) -> &'static str {
         match self {
             Self::Right => "right",
+            Self::OneOfTwo => "one of two",
             Self::RunnerUp => "second",
             Self::Abstained => "abstained",
             Self::Wrong => "wrong",
@@ -108,6 +111,7 @@ struct Truth {
     kind: Count,
     how: &'static str,
     wanted: &'static [&'static str],
+    second: Option<&'static str>,
     forbidden: Vec<&'static str>,
 }
 
@@ -129,6 +133,7 @@ impl Truth {
                 kind: Count::Decoy,
                 how: decoy.how,
                 wanted: &[],
+                second: None,
                 forbidden: [plant.wanted, decoy.forbidden].concat(),
             },
             _ => Self {
@@ -138,6 +143,7 @@ impl Truth {
                 },
                 how: plant.how,
                 wanted: plant.wanted,
+                second: plant.second,
                 forbidden: plant.forbidden.to_vec(),
             },
         }
@@ -162,7 +168,8 @@ impl Truth {
         }
         // What else limits beside a decoy is not said: only that it is none of the forbidden.
         if self.wanted.contains(&verdict) || self.kind == Count::Decoy {
-            return Outcome::Right;
+            let both = self.second.is_none_or(|second| runner_up == Some(second));
+            return if both { Outcome::Right } else { Outcome::OneOfTwo };
         }
         if runner_up.is_some_and(|name| self.wanted.contains(&name)) {
             return Outcome::RunnerUp;
@@ -263,6 +270,9 @@ mod tests {
         assert_eq!(decoy.outcome("server-cpu", 0.9, None, 1.0), Outcome::Right);
         assert_eq!(decoy.outcome("wal-flush", 0.9, None, 1.0), Outcome::Forbidden);
         assert_eq!(decoy.outcome("wal-flush", 0.9, None, 1.3), Outcome::NoDecoy);
+        let two = Truth::of(plant("hot-row-and-fsync-delay"), Planted::At(Strength::Middle));
+        assert_eq!(two.outcome("row-lock", 0.9, Some("wal-flush"), 4.0), Outcome::Right);
+        assert_eq!(two.outcome("row-lock", 0.9, Some("server-wait"), 4.0), Outcome::OneOfTwo);
         let nothing = Truth::of(plant("nothing"), Planted::At(Strength::Middle));
         assert_eq!(nothing.outcome("none", 0.9, None, 1.0), Outcome::Right);
         assert_eq!(nothing.outcome("data-io", 0.9, None, 1.0), Outcome::Wrong);

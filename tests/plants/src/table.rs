@@ -1,5 +1,6 @@
 //! What is planted. To add something, write it into the file of its kind and list it here.
 
+mod cache;
 mod disk;
 mod load;
 mod locks;
@@ -8,6 +9,7 @@ mod pooler;
 mod processor;
 mod quiet;
 mod reader;
+mod replica;
 mod statements;
 mod vacuum;
 
@@ -24,12 +26,15 @@ pub const PLANTS: &[&Plant] = &[
     &disk::MEMORY,
     &network::ROUND_TRIPS,
     &network::BANDWIDTH,
+    &network::FLUSH_AND_ROUND_TRIPS,
+    &replica::REPLICA,
     &reader::SLOW_READER,
     &load::TINY_POOL,
     &load::POOL_HELD,
     &pooler::SLOTS,
     &pooler::CPU,
     &pooler::APP_CPU,
+    &cache::CACHE,
     &load::CONNECT,
     &load::CLIENT_CPU,
     &load::SERVER_WAIT,

@@ -18,7 +18,7 @@ pub(crate) const RULE: Rule = Rule {
             "a faster driver or serializer, fewer rows for each request",
             "a cache in front of what is computed again and again",
         ],
-        plant: "Figures of an application at its limit of one CPU; no real one.",
+        plant: "An application held to 0.4, 0.2 or 0.05 CPUs.",
     },
 };
 

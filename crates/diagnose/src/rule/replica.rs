@@ -19,7 +19,7 @@ pub(crate) const RULE: Rule = Rule {
             "synchronous_commit = local or remote_write, where that is safe enough",
             "a standby that is closer, or has a faster disk",
         ],
-        plant: "Figures of sessions in IPC:SyncRep; no real standby.",
+        plant: "A synchronous standby (`pg_receivewal`) at the end of a way of 0.2, 2 or 10 ms.",
     },
 };
 

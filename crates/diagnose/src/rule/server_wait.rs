@@ -24,7 +24,7 @@ pub(crate) const RULE: Rule = Rule {
             "let pinchpoint look at the server's sessions: a role in pg_monitor",
             "look at pg_stat_activity while it runs (`pinchpoint watch`)",
         ],
-        plant: "Figures of sessions in Timeout:PgSleep; no real ones.",
+        plant: "Statements that wait on purpose for 0.2, 2 or 20 ms (`pg_sleep`).",
     },
 };
 

@@ -3,11 +3,11 @@ use std::time::Duration;
 use crate::delays::Slow;
 use crate::plant::{Beside, Decoy, Kind, Plant, Scene, State, Strength};
 
-use super::{ANALYZE, KEY, TABLE, load, load_with};
+use super::{ANALYZE, KEY, TABLE, load_with};
 
 pub(super) const INSERT: &str = "\\set n random(1, 1000000)\nINSERT INTO log VALUES (:n);\n";
 pub(super) const LOG: &str = "CREATE TABLE log (n bigint)";
-const READ: &str = "\\set id random(1, 10000)\nSELECT x FROM t WHERE id = :id;\n";
+pub(super) const READ: &str = "\\set id random(1, 10000)\nSELECT x FROM t WHERE id = :id;\n";
 const READ_WIDE: &str = "\\set id random(1, 40000)\nSELECT length(x) FROM wide WHERE id = :id;\n";
 /// Rows of so few pages that they stay in the smallest shared buffers.
 const READ_FEW: &str = "\\set id random(1, 50)\nSELECT length(x) FROM wide WHERE id = :id;\n";
@@ -26,6 +26,7 @@ pub(super) const FSYNC_DELAY: Plant = Plant {
     name: "fsync-delay",
     how: "each flush of the WAL takes 0.1, 2 or 10 ms longer",
     wanted: &["wal-flush"],
+    second: None,
     forbidden: &["lw-lock", "row-lock", "server-cpu"],
     kind: Kind::Bottleneck,
     scene: || Scene { delays: true, init: vec![LOG, TABLE, KEY, ANALYZE], ..Scene::default() },
@@ -49,6 +50,7 @@ pub(super) const SLOW_READS: Plant = Plant {
     name: "slow-reads",
     how: "shared buffers of 1 MB for a table of 40, each read 0.05, 0.5 or 5 ms longer",
     wanted: &["data-io"],
+    second: None,
     forbidden: &["server-cpu", "wal-flush", "lw-lock"],
     kind: Kind::Bottleneck,
     scene: || Scene {
@@ -77,24 +79,27 @@ const SMALL_WAL: &[&str] = &["ALTER SYSTEM SET max_wal_size = '32MB'", "SELECT p
 const LARGE_WAL: &[&str] = &["ALTER SYSTEM SET max_wal_size = '4GB'", "SELECT pg_reload_conf()"];
 
 /// Random updates on a disk that takes so many microseconds for each 8 kB of WAL.
-fn updates(page_us: u64, wal_size: &[&'static str]) -> State {
+fn updates(strength: Strength, wal_size: &[&'static str]) -> State {
+    let page = Duration::from_micros(strength.of([50, 200, 500]));
     State {
         before: wal_size.to_vec(),
-        slow: vec![(Slow::WalWrite, Duration::from_micros(page_us))],
-        ..load(8, UPDATE_WIDE)
+        slow: vec![(Slow::WalWrite, page)],
+        // Each page's first change is over by then.
+        ..load_with(strength.of([8, 16, 32]), UPDATE_WIDE, &["--warmup", "4s"])
     }
 }
 
 pub(super) const CHECKPOINTS: Plant = Plant {
     name: "checkpoint-storm",
     how: "random updates with a max_wal_size of 32 MB, so a checkpoint every other second and an image of each page \
-          changed since, on a disk that takes 0.05, 0.2 or 1 ms for 8 kB of WAL",
+          changed since, on a disk that takes 0.05, 0.2 or 0.5 ms for 8 kB of WAL, by 8, 16 or 32 clients",
     wanted: &["checkpoints"],
+    second: None,
     forbidden: &["row-lock", "lw-lock", "inconclusive"],
     kind: Kind::Bottleneck,
     scene: || Scene { delays: true, init: WIDE.to_vec(), ..Scene::default() },
-    planted: |strength: Strength| updates(strength.of([50, 200, 1_000]), SMALL_WAL),
-    removed: |strength: Strength| updates(strength.of([50, 200, 1_000]), LARGE_WAL),
+    planted: |strength: Strength| updates(strength, SMALL_WAL),
+    removed: |strength: Strength| updates(strength, LARGE_WAL),
     decoy: Some(Decoy {
         how: "a CHECKPOINT of another application's every 100 ms beside a load that only reads",
         forbidden: &["wal-flush", "data-io"],
@@ -114,6 +119,7 @@ pub(super) const MEMORY: Plant = Plant {
     name: "memory",
     how: "a memory limit of 150, 64 or 40 MB for the server, whose table of 160 MB is read through the page cache",
     wanted: &["memory"],
+    second: None,
     forbidden: &["server-cpu", "wal-flush", "lw-lock"],
     kind: Kind::Bottleneck,
     scene: || Scene {

@@ -28,6 +28,7 @@ pub(super) const HOT_ROW: Plant = Plant {
     name: "hot-row",
     how: "8 clients change one of 10, one of 2 or one row, and hold it for 2 ms",
     wanted: &["row-lock"],
+    second: None,
     forbidden: &["wal-flush", "lw-lock", "server-cpu"],
     kind: Kind::Bottleneck,
     scene,
@@ -53,6 +54,7 @@ pub(super) const HOT_ROW_FLUSH: Plant = Plant {
     name: "hot-row-and-fsync-delay",
     how: "8 clients change one of 6 rows or one, or 24 one, and each flush takes 2 ms longer: the hold is the flush",
     wanted: &["row-lock"],
+    second: Some("wal-flush"),
     forbidden: &["lw-lock", "server-cpu", "serial-round-trips"],
     kind: Kind::Bottleneck,
     scene,
@@ -84,6 +86,7 @@ pub(super) const IDLE_BLOCKER: Plant = Plant {
     how: "another application changes one of 4 hot rows and is idle in its transaction for 40 ms of every 140, \
           300 of 330 or 1,000 of 1,030",
     wanted: &["row-lock"],
+    second: None,
     forbidden: &["autovacuum", "wal-flush", "server-cpu"],
     kind: Kind::Bottleneck,
     scene,
@@ -120,6 +123,7 @@ pub(super) const TABLE_LOCK: Plant = Plant {
     name: "table-lock",
     how: "another application locks the table for 40 ms of every 140, 100 of 130 or 600 of 630",
     wanted: &["object-lock"],
+    second: None,
     forbidden: &["row-lock", "server-cpu", "wal-flush"],
     kind: Kind::Bottleneck,
     scene,
@@ -182,6 +186,7 @@ pub(super) const SUBTRANSACTIONS: Plant = Plant {
     how: "another application's prepared transaction with 100 savepoints, and 30, 100 or 300 rows read of \
           150,000 subtransactions since",
     wanted: &["lw-lock"],
+    second: None,
     forbidden: &["row-lock", "object-lock", "data-io"],
     kind: Kind::Bottleneck,
     scene: || Scene {
@@ -222,6 +227,7 @@ pub(super) const RIGHT_END: Plant = Plant {
     how: "16, 64 or 110 clients that write 500 rows at a time at the end of one table with a serial key, instead \
           of 4 of them at a time",
     wanted: &["lw-lock", "too-many-backends"],
+    second: None,
     forbidden: &["row-lock", "wal-flush", "server-cpu"],
     kind: Kind::Bottleneck,
     scene: || Scene {

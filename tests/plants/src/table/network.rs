@@ -1,7 +1,9 @@
 use std::time::Duration;
 
+use crate::delays::Slow;
 use crate::plant::{Decoy, Kind, Plant, Scene, State, Strength, Way};
 
+use super::disk::{INSERT, LOG};
 use super::{ANALYZE, KEY, TABLE, load_with};
 
 /// Four different statements, one after the other.
@@ -34,6 +36,7 @@ pub(super) const ROUND_TRIPS: Plant = Plant {
     name: "round-trips",
     how: "0.1, 1 or 5 ms each way, four statements one after the other",
     wanted: &["serial-round-trips"],
+    second: None,
     forbidden: &["server-cpu", "network", "wal-flush"],
     kind: Kind::Bottleneck,
     scene,
@@ -54,6 +57,7 @@ pub(super) const BANDWIDTH: Plant = Plant {
     name: "bandwidth",
     how: "answers of 20 kB over a way of 40, 8 or 1 MB/s",
     wanted: &["network"],
+    second: None,
     forbidden: &["serial-round-trips", "server-cpu", "wal-flush"],
     kind: Kind::Bottleneck,
     scene,
@@ -70,5 +74,40 @@ pub(super) const BANDWIDTH: Plant = Plant {
             ..load_with(8, WIDE_AND_SLOW, &["-M", "prepared"])
         },
         removed: || State { way: Some(PLAIN), ..load_with(8, WIDE_AND_SLOW, &["-M", "prepared"]) },
+    }),
+};
+
+/// Single rows written over a way that takes so many microseconds in each direction, to a disk whose
+/// flush takes so many longer.
+fn inserts(way_us: u64, flush_us: u64) -> State {
+    State {
+        way: delayed(way_us),
+        slow: vec![(Slow::WalSync, Duration::from_micros(flush_us))],
+        ..load_with(8, INSERT, &["-M", "prepared"])
+    }
+}
+
+pub(super) const FLUSH_AND_ROUND_TRIPS: Plant = Plant {
+    name: "flush-and-round-trips",
+    how: "8 clients insert rows: about 60 % of the time is a flush that takes 1, 2 or 8 ms longer, 40 % a way of \
+          0.4, 0.8 or 3.2 ms",
+    wanted: &["wal-flush"],
+    second: Some("serial-round-trips"),
+    forbidden: &["server-cpu", "lw-lock", "network"],
+    kind: Kind::Bottleneck,
+    scene: || Scene { delays: true, init: vec![LOG, TABLE, KEY, ANALYZE], ..Scene::default() },
+    planted: |strength: Strength| {
+        inserts(strength.of([400, 800, 3_200]), strength.of([1_000, 2_000, 8_000]))
+    },
+    removed: |strength: Strength| inserts(strength.of([400, 800, 3_200]), 0),
+    decoy: Some(Decoy {
+        how: "both beside a load that only reads, and computes for milliseconds",
+        forbidden: &["serial-round-trips"],
+        planted: || State {
+            slow: vec![(Slow::WalSync, Duration::from_millis(2))],
+            way: delayed(800),
+            ..load_with(8, COMPUTE, &["-M", "prepared"])
+        },
+        removed: || State { way: Some(PLAIN), ..load_with(8, COMPUTE, &["-M", "prepared"]) },
     }),
 };

@@ -22,6 +22,7 @@ pub(super) const CPU_QUOTA: Plant = Plant {
     name: "cpu-quota",
     how: "the server's control group may use 1, 0.4 or 0.15 CPUs",
     wanted: &["cpu-throttling"],
+    second: None,
     forbidden: &["lw-lock", "row-lock", "wal-flush"],
     kind: Kind::Bottleneck,
     scene,
@@ -49,6 +50,7 @@ pub(super) const CPU_FOR_REAL: Plant = Plant {
     name: "cpu-for-real",
     how: "statements that compute their answer from 300, 9,000 or 60,000 rows instead of one, and no limit",
     wanted: &["server-cpu"],
+    second: None,
     forbidden: &["cpu-throttling", "lw-lock", "row-lock"],
     kind: Kind::Bottleneck,
     scene,
@@ -72,6 +74,7 @@ pub(super) const BACKENDS: Plant = Plant {
     name: "many-backends",
     how: "100, 400 or 800 clients with a connection each instead of a pool of 8",
     wanted: &["too-many-backends"],
+    second: None,
     forbidden: &["row-lock", "wal-flush"],
     kind: Kind::Bottleneck,
     scene: || Scene {

@@ -39,6 +39,7 @@ pub(super) const SLOW_READER: Plant = Plant {
     name: "slow-reader",
     how: "an application that stops for a millisecond after each 400, 100 or 20 of the 5,000 rows of 2 kB that it reads",
     wanted: &["slow-reader"],
+    second: None,
     forbidden: &["network", "idle-in-transaction", "server-cpu", "app-cpu"],
     kind: Kind::Bottleneck,
     scene: Scene::default,

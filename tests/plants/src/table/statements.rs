@@ -23,6 +23,7 @@ pub(super) const NO_INDEX: Plant = Plant {
     name: "dropped-index",
     how: "a row looked up by a column without an index, among 2,000, 10,000 or 50,000",
     wanted: &["missing-index"],
+    second: None,
     forbidden: &["data-io", "wal-flush", "cpu-throttling"],
     kind: Kind::Bottleneck,
     scene: || Scene {
@@ -74,6 +75,7 @@ pub(super) const N_PLUS_ONE: Plant = Plant {
     name: "n-plus-one",
     how: "five, thirty or 150 rows fetched one by one instead of by one statement",
     wanted: &["n-plus-one"],
+    second: None,
     forbidden: &["missing-index", "wal-flush", "row-lock"],
     kind: Kind::Bottleneck,
     scene,
@@ -106,6 +108,7 @@ pub(super) const UNPREPARED: Plant = Plant {
     name: "unprepared",
     how: "a join of three, six or nine tables sent as text each time instead of prepared",
     wanted: &["planning"],
+    second: None,
     forbidden: &["missing-index", "wal-flush", "row-lock"],
     kind: Kind::Bottleneck,
     scene,
@@ -121,51 +124,53 @@ pub(super) const UNPREPARED: Plant = Plant {
     }),
 };
 
-/// Rows sorted before they are counted.
-fn sorted(table: &str) -> String {
-    format!("SELECT count(*) FROM (SELECT x FROM {table} ORDER BY n, x OFFSET 0) s;\n")
+/// Rows sorted before they are counted: with text as a key much of it is comparing, with a number
+/// most of it is moving.
+fn sorted(strength: Strength) -> &'static str {
+    strength.of([
+        "SELECT count(*) FROM (SELECT x FROM t ORDER BY n, x OFFSET 0) s;\n",
+        "SELECT count(*) FROM (SELECT left(x, 200) FROM wide ORDER BY n OFFSET 0) s;\n",
+        "SELECT count(*) FROM (SELECT x FROM wide ORDER BY n OFFSET 0) s;\n",
+    ])
 }
 
 fn sorting(work_mem: &'static str, script: &str) -> State {
     State { before: vec![work_mem, "SELECT pg_reload_conf()"], ..load(4, script) }
 }
 
-const WORK_MEM: [&str; 3] = [
-    "ALTER SYSTEM SET work_mem = '512kB'",
-    "ALTER SYSTEM SET work_mem = '64kB'",
-    "ALTER SYSTEM SET work_mem = '64kB'",
-];
+const TOO_LITTLE: &str = "ALTER SYSTEM SET work_mem = '64kB'";
 const ENOUGH: &str = "ALTER SYSTEM SET work_mem = '256MB'";
-const SORTED: [&str; 3] = ["t", "t", "more"];
+/// A short sort after much computing.
+const SHORT_SORT: &str = "SELECT sum(a.n + b.n) FROM t a, t b WHERE a.id <= 2000 AND b.id <= 400;\n\
+    SELECT count(*) FROM (SELECT x FROM t WHERE id <= 2000 ORDER BY n, x OFFSET 0) s;\n";
 
 pub(super) const TEMP_FILES: Plant = Plant {
     name: "temp-files",
-    how: "sorts of 10,000 rows with a work_mem of 512 or 64 kB, or of 100,000 with 64",
+    how: "a work_mem of 64 kB for sorts of 10,000 short rows by a text, or of 20,000 rows of 200 or 1,000 bytes \
+          by a number",
     wanted: &["temp-files"],
+    second: None,
     forbidden: &["missing-index", "wal-flush", "row-lock"],
     kind: Kind::Bottleneck,
     scene: || Scene {
         init: vec![
             TABLE,
             KEY,
-            "CREATE TABLE more AS SELECT i AS id, i % 97 AS n, repeat('x', 50) AS x \
-             FROM generate_series(1, 100000) i",
+            "CREATE TABLE wide AS SELECT i AS id, i::bigint * 7919 % 20000 AS n, repeat('x', 1000) AS x \
+             FROM generate_series(1, 20000) i",
             ANALYZE,
         ],
         ..Scene::default()
     },
-    planted: |strength: Strength| sorting(strength.of(WORK_MEM), &sorted(strength.of(SORTED))),
-    removed: |strength: Strength| sorting(ENOUGH, &sorted(strength.of(SORTED))),
+    planted: |strength: Strength| sorting(TOO_LITTLE, sorted(strength)),
+    removed: |strength: Strength| sorting(ENOUGH, sorted(strength)),
     decoy: Some(Decoy {
-        how: "a sort with 64 kB of 2,000 rows, after a statement that computes for many times as long",
+        how: "such a sort of 2,000 short rows, after a statement that computes for many times as long",
         forbidden: &["data-io"],
-        planted: || sorting(WORK_MEM[1], SHORT_SORT),
+        planted: || sorting(TOO_LITTLE, SHORT_SORT),
         removed: || sorting(ENOUGH, SHORT_SORT),
     }),
 };
-
-const SHORT_SORT: &str = "SELECT sum(i % 7) FROM generate_series(1, 50000) i;\n\
-    SELECT count(*) FROM (SELECT x FROM t WHERE id <= 2000 ORDER BY n, x OFFSET 0) s;\n";
 
 /// The plain look-up, for whoever needs a quiet load.
 pub(super) fn plain() -> State {

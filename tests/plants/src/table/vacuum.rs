@@ -29,6 +29,7 @@ pub(super) const BLOAT: Plant = Plant {
     how: "autovacuum off, and another application's old transaction keeps dead rows: a table of 100 rows with 40, \
           200 or 1,000 dead ones for each, and more with every update",
     wanted: &["bloat"],
+    second: None,
     forbidden: &["checkpoints", "wal-flush", "row-lock"],
     kind: Kind::Bottleneck,
     scene: || Scene {
@@ -91,6 +92,7 @@ pub(super) const VACUUM: Plant = Plant {
     how: "one, three or six workers of autovacuum, without a cost limit and again every second, for tables of \
           700,000 rows with four indexes each",
     wanted: &["autovacuum"],
+    second: None,
     forbidden: &["checkpoints", "row-lock", "bloat"],
     kind: Kind::Bottleneck,
     scene: || Scene {
