@@ -22,6 +22,7 @@ mod matrix;
 mod observe;
 mod pgbouncer;
 mod pool;
+mod pooled;
 mod predictions;
 mod processes;
 mod prometheus;

@@ -375,7 +375,7 @@ fn watch_ends_well_on_ctrl_c_and_says_when_there_is_nothing_to_watch() {
 }
 
 /// A server that answers everything, on a port of its own.
-fn answering() -> String {
+pub(crate) fn answering() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/", listener.local_addr().expect("its address"));
     std::thread::spawn(move || {

@@ -50,7 +50,9 @@ impl Budget {
             Some(seen) if seen.samples().is_some() => budget.statement(reading, seen),
             _ => {
                 budget.clock("transfer", "network", phase(Phase::Transfer));
-                budget.clock("execute", "server-wait", phase(Phase::Execute));
+                let queued = reading.seen().map_or(0.0, |seen| budget.pooler(seen));
+                let execute = (phase(Phase::Execute) - queued).max(0.0);
+                budget.clock("execute", "server-wait", execute);
                 budget.clock("commit", "wal-flush", phase(Phase::Commit));
                 // Before the first byte of an answer the application works, or waits.
                 budget.clock("first byte of the answer", "app-wait", phase(Phase::FirstByte));
@@ -74,7 +76,8 @@ impl Budget {
         let samples = BudgetSource::Samples;
         self.push("in transaction, waiting for the client", "idle-in-transaction", held, samples);
         self.clock("pause of the script", "users", outside);
-        let rest = window + paused - outside - server - held;
+        let queued = self.pooler(seen);
+        let rest = window + paused - outside - server - held - queued;
         self.push("network and driver", "serial-round-trips", rest, BudgetSource::Rest);
     }
 
@@ -89,10 +92,7 @@ impl Budget {
             self.push("application: waiting for a CPU", "app-cpu", delay, BudgetSource::Counters);
             known += cpu + delay;
         }
-        if let Some(wait) = seen.pooler_wait_ms() {
-            self.push("pooler: waiting for a server", "pooler-slots", wait, BudgetSource::Counters);
-            known += wait;
-        }
+        known += self.pooler(seen);
         if seen.samples().is_some() {
             known += self.server(seen);
         } else if let Some(cpu_s) = seen.process("postgres").and_then(|p| p.cpu_s) {
@@ -102,6 +102,13 @@ impl Budget {
         }
         let rest = "application's own waits, and network";
         self.push(rest, "app-wait", window - known, BudgetSource::Rest);
+    }
+
+    /// The queue for a pooler's server connections; returns its time.
+    fn pooler(&mut self, seen: &Seen) -> f64 {
+        let Some(wait) = seen.pooler_wait_ms() else { return 0.0 };
+        self.push("pooler: waiting for a server", "pooler-slots", wait, BudgetSource::Counters);
+        wait
     }
 
     /// The server's lines; returns their sum.

@@ -4,7 +4,7 @@ use pinchpoint_measure::{Counter, Phase, significant};
 
 use crate::reading::{HARDLY_STARVED, Reading, sound};
 use crate::rule::CPU_FULL;
-use crate::seen::WAIT_EVENTS;
+use crate::seen::{POOLER, WAIT_EVENTS};
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,10 +21,10 @@ pub(crate) enum Check {
 const MUST_HOLD: [&str; 2] = ["littles-law", "phase-sum"];
 /// Sources without which a verdict is less sure.
 const WANTED: [&str; 2] = [WAIT_EVENTS, "observer"];
-/// Views of the server and accounts of its sessions that rules look into: without one of them a cause may
-/// have gone unseen.
+/// Views of the server, accounts of its sessions and a pooler's console that rules look into: without one
+/// of them a cause may have gone unseen.
 const VIEWS: &str = "pg_stat_";
-const SESSIONS: &str = "backends";
+const ACCOUNTS: [&str; 2] = ["backends", POOLER];
 /// Deviation of sampled from exact active time that long and short observations may have. Short ones
 /// hold few looks.
 const EXACT: f64 = 0.05;
@@ -65,7 +65,9 @@ fn unseen(reading: &Reading) -> Vec<Check> {
         let text = format!("{signal} not seen: {reason}");
         match signal {
             _ if WANTED.contains(&signal) => Some(Check::Note(text)),
-            _ if signal.starts_with(VIEWS) || signal == SESSIONS => Some(Check::Doubt(text)),
+            _ if signal.starts_with(VIEWS) || ACCOUNTS.contains(&signal) => {
+                Some(Check::Doubt(text))
+            }
             _ => None,
         }
     };
@@ -131,6 +133,7 @@ fn our_clock_agrees(reading: &Reading, active: f64) -> bool {
     }
     let here = [Phase::Schedule, Phase::Checkout, Phase::Encode, Phase::Sleep];
     let there = reading.phase_ms(|phase| !here.contains(&phase) && !phase.is_connection());
+    let there = reading.seen().map_or(there, |seen| seen.past_the_pooler_ms(there));
     let ours = reading.ops_per_s() * there / 1000.0;
     (active - ours).abs() <= EXACT_SHORT * ours
 }

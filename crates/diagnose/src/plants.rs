@@ -1,6 +1,7 @@
 //! Every cause planted, and its nearest neighbour: what must be named, and what must not.
 
 mod cases;
+mod pooled;
 mod waits;
 
 use std::collections::BTreeMap;

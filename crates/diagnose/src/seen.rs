@@ -50,7 +50,7 @@ impl Seen {
         };
         Some(Self {
             between: between(&looked),
-            pooler: pool::poolers(stacks.iter().filter_map(|s| s.pooler.as_ref())),
+            pooler: pool::poolers(looked.iter().filter_map(|trial| pooler(trial))),
             sessions: pool::sessions(stacks.iter().filter_map(|s| s.sessions.as_ref())),
             app_metrics: metrics(|s| &s.app_metrics),
             redis: metrics(|s| &s.redis),
@@ -186,6 +186,12 @@ impl Seen {
     }
 }
 
+/// A pooler's figures: of a stack of ours, or of one whose console was named.
+fn pooler(trial: &Trial) -> Option<&PoolerFigures> {
+    let ours = trial.stack.as_ref().and_then(|stack| stack.pooler.as_ref());
+    ours.or(trial.observation.as_ref()?.pooler.as_ref())
+}
+
 /// New sessions for each operation up to which they may be taken to last.
 const FEW_SESSIONS: f64 = 0.01;
 /// Looks below which sampled sessions say too little to be used. A watcher on a busy machine looks
@@ -193,6 +199,8 @@ const FEW_SESSIONS: f64 = 0.01;
 const LOOKS: u64 = 10;
 /// What an observation calls the samples where some of them are missing.
 pub(crate) const WAIT_EVENTS: &str = "wait events";
+/// What it calls the console of a pooler.
+pub(crate) const POOLER: &str = "pgbouncer";
 
 /// How much a class differs from trial to trial.
 fn between(trials: &[&Trial]) -> BTreeMap<WaitClass, f64> {
@@ -215,6 +223,12 @@ impl Seen {
     pub(crate) fn pooler_wait_ms(&self) -> Option<f64> {
         let waited = self.pooler.as_ref()?.total("total_wait_time")?;
         Some(self.each_ms(waited as f64 / 1e6))
+    }
+
+    /// Milliseconds without those that a pooler's clients waited for a server connection, which no
+    /// session of the server accounts for.
+    pub(crate) fn past_the_pooler_ms(&self, ms: f64) -> f64 {
+        (ms - self.pooler_wait_ms().unwrap_or(0.0)).max(0.0)
     }
 }
 

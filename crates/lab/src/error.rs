@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use pinchpoint_dataset::DatasetError;
 use pinchpoint_load::{HistogramLogError, LoadError};
+use pinchpoint_observe::ConsoleError;
 use pinchpoint_sql::SqlError;
 use pinchpoint_stack::StackError;
 
@@ -20,6 +21,9 @@ pub enum LabError {
         /// What it said.
         source: SqlError,
     },
+    /// The console of a pooler of ours.
+    #[error(transparent)]
+    Console(#[from] ConsoleError),
     /// The server cannot carry the experiment; nothing was changed on it.
     #[error("{0}")]
     Unsuitable(String),

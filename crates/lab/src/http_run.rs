@@ -11,7 +11,6 @@ use pinchpoint_measure::{
 };
 use pinchpoint_observe::{CpuSampler, Observer, ObserverSpec, Sessions};
 use pinchpoint_plan::{HttpPlan, LoadPlan, Pace};
-use pinchpoint_sql::{Admin, Dsn};
 use pinchpoint_stack::Cancel;
 use serde_json::json;
 
@@ -21,9 +20,10 @@ use crate::error::LabError;
 use crate::forecast::machine;
 use crate::http_trial::{HttpTrial, Seen};
 use crate::measuring::{Measured, Measuring, Sight};
+use crate::observe_job::{Aside, Observe};
 use crate::run::Finished;
 use crate::rung_load::{cancelled, schedule_of, settle_grace, warm_up_of};
-use crate::{clock, environment, http_spec, observing, server, summary};
+use crate::{clock, environment, http_spec, observing, summary};
 
 /// Load on one server that somebody else runs.
 #[derive(Debug, Clone)]
@@ -38,8 +38,8 @@ pub struct HttpJob {
     pub users: u32,
     /// Limits that the figures must keep.
     pub thresholds: Vec<Threshold>,
-    /// The database behind it, to be observed while it is under load.
-    pub observe: Option<String>,
+    /// The database behind it and a pooler's console, to be observed while it is under load.
+    pub observe: Observe,
     /// The result directory; a result is kept in memory alone when absent.
     pub directory: Option<PathBuf>,
 }
@@ -50,7 +50,7 @@ const NAME: &str = "http";
 pub fn run_http(job: &HttpJob, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Finished, LabError> {
     let spec = http_spec::http_spec(&job.http, &job.url, "")?;
     let driver = Arc::new(HttpDriver::new(&spec).map_err(|e| LabError::Unsuitable(e.to_string()))?);
-    let observed = job.observe.as_deref().map(server::parse).transpose()?;
+    let observed = job.observe.read(None)?;
     let directory = match &job.directory {
         Some(path) => Some(ResultDirectory::create(Some(path), NAME)?),
         None => None,
@@ -68,9 +68,10 @@ pub fn run_http(job: &HttpJob, sink: &mut dyn Sink, cancel: &Cancel) -> Result<F
 }
 
 /// What is observed of the database behind a server that somebody else runs.
-fn observer_spec(dsn: Dsn, seed: u64) -> ObserverSpec {
+fn observer_spec(observed: Aside, seed: u64) -> ObserverSpec {
     ObserverSpec {
-        dsn: Some(dsn),
+        dsn: observed.dsn,
+        pooler: observed.pooler,
         sessions: Sessions::Others,
         processes: Vec::new(),
         data_directory: None,
@@ -82,7 +83,7 @@ fn observer_spec(dsn: Dsn, seed: u64) -> ObserverSpec {
 struct HttpRun<'a> {
     job: &'a HttpJob,
     driver: Arc<HttpDriver>,
-    observed: Option<Dsn>,
+    observed: Aside,
     directory: Option<ResultDirectory>,
     sink: &'a mut dyn Sink,
     cancel: &'a Cancel,
@@ -116,12 +117,8 @@ fn blank(job: &HttpJob) -> RunResult {
 
 impl HttpRun<'_> {
     async fn go(&mut self) -> Result<(), LabError> {
-        if let Some(dsn) = &self.observed {
-            // What was asked for and cannot be is said before anything is sent.
-            Admin::connect(dsn)
-                .await
-                .map_err(|source| LabError::Server { action: "let us observe it", source })?;
-        }
+        // What was asked for and cannot be is said before anything is sent.
+        let unseen = self.observed.try_out().await?;
         let load = &self.job.load;
         let each = load.duration.as_secs_f64();
         let directory = self.directory.as_ref().map(|d| d.path().display().to_string());
@@ -133,6 +130,10 @@ impl HttpRun<'_> {
             directory: directory.unwrap_or_else(|| "memory (give --out to keep it)".to_owned()),
             cases: true,
         });
+        if let Some(text) = unseen {
+            self.tell(&Event::Warning { text: text.clone() });
+            self.result.warnings.push(text);
+        }
         for number in 1..=load.trials {
             if self.cancel.is_cancelled() {
                 return Err(LabError::Interrupted);
@@ -152,9 +153,11 @@ impl HttpRun<'_> {
             factors: factors.clone(),
         });
         let load = self.spec(number);
-        let observer = match &self.observed {
-            Some(dsn) => Some(Observer::open(observer_spec(dsn.clone(), load.seed)).await),
-            None => None,
+        let observed = self.observed.clone();
+        let observer = if observed.dsn.is_some() || observed.pooler.is_some() {
+            Some(Observer::open(observer_spec(observed, load.seed)).await)
+        } else {
+            None
         };
         let at_first = self.driver.tally();
         let mut session = tokio::select! {

@@ -8,6 +8,8 @@ use pinchpoint_observe::{Looks, Observed, Served};
 
 use crate::measuring::Measured;
 
+/// What an observation calls the sessions of single operations, where they are not known.
+const SLOW_OPERATIONS: &str = "slow operations";
 /// Slow operations are those from this quantile on.
 const SLOW: f64 = 0.99;
 
@@ -24,6 +26,9 @@ pub(crate) fn complete(observed: Observed, measured: &Measured) -> Observation {
             statement.calls_per_op = Some(statement.calls / operations as f64);
         }
     }
+    // Behind a pooler a connection's process is made up, and no session is that operation's.
+    let known = observation.missing.iter().all(|gap| gap.signal != SLOW_OPERATIONS);
+    let looks = if known { looks } else { Looks::default() };
     observation.slow = slow(&measured.histograms, &looks);
     observation
 }

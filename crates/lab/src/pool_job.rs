@@ -4,6 +4,7 @@ use std::time::Duration;
 use pinchpoint_plan::{LoadPlan, Pace, WarmUp};
 
 use crate::error::LabError;
+use crate::observe_job::Observe;
 use crate::sql_job::{SqlAccount, SqlConnection, SqlJob, SqlServer, SqlWork};
 
 /// A search for the right size of a pool, at a fixed load.
@@ -66,6 +67,7 @@ impl PoolJob {
             transactions: None,
             load: self.load(),
             server: self.server.clone(),
+            observe: Observe::default(),
             shows_statements: false,
             account: SqlAccount::default(),
             prove: false,

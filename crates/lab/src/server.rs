@@ -8,6 +8,7 @@ use pinchpoint_sql::{Admin, Dsn, LOAD_NAME, SqlError};
 use pinchpoint_stack::{Cancel, Postgres};
 
 use crate::error::LabError;
+use crate::observe_job::Aside;
 
 /// The server under test: ours, or somebody else's in which a schema of our own is all we touch.
 pub(crate) struct Server {
@@ -17,6 +18,7 @@ pub(crate) struct Server {
     schema: String,
     schema_made: bool,
     transport: &'static str,
+    aside: Aside,
 }
 
 /// A server that recovers for longer than this is not waited for.
@@ -64,6 +66,7 @@ impl Server {
             schema,
             schema_made: false,
             transport: name,
+            aside: Aside::default(),
         })
     }
 
@@ -79,7 +82,8 @@ impl Server {
         check_suitable(&mut admin, experiment).await?;
         let transport = if dsn.is_unix() { "unix" } else { "tcp" };
         let schema = format!("pinchpoint_{:08x}", seed as u32);
-        Ok(Self { managed: None, dsn, admin, schema, schema_made: false, transport })
+        let aside = Aside::default();
+        Ok(Self { managed: None, dsn, admin, schema, schema_made: false, transport, aside })
     }
 
     /// Connects to a server that somebody else runs, for a load that needs so many connections.
@@ -101,8 +105,8 @@ impl Server {
             )));
         }
         let transport = if dsn.is_unix() { "unix" } else { "tcp" };
-        let schema = String::new();
-        Ok(Self { managed: None, dsn, admin, schema, schema_made: false, transport })
+        let (schema, aside) = (String::new(), Aside::default());
+        Ok(Self { managed: None, dsn, admin, schema, schema_made: false, transport, aside })
     }
 
     /// Connections that the server would still take, ours to watch counted as taken.
@@ -236,6 +240,11 @@ impl Server {
         self.managed.as_ref().map(Postgres::limits).unwrap_or_default()
     }
 
+    /// Observes this as well, or in place of what the load connects to.
+    pub(crate) fn look_aside(&mut self, aside: Aside) {
+        self.aside = aside;
+    }
+
     /// What is observed of it while it is under load.
     pub(crate) fn observer_spec(&self, seed: u64) -> ObserverSpec {
         let process = self.managed.as_ref().and_then(|postgres| {
@@ -243,7 +252,8 @@ impl Server {
             Watched::new("postgres", postgres.pid(), postgres.groups(), cpus, memory_bytes)
         });
         ObserverSpec {
-            dsn: Some(self.dsn.clone()),
+            dsn: Some(self.aside.dsn.as_ref().unwrap_or(&self.dsn).clone()),
+            pooler: self.aside.pooler.clone(),
             sessions: Sessions::Named(LOAD_NAME),
             processes: process.into_iter().collect(),
             data_directory: self.data_directory(),

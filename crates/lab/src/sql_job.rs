@@ -7,6 +7,7 @@ use pinchpoint_plan::LoadPlan;
 use pinchpoint_script::{BUILT_IN, BuiltIn, Compiler, Program, Protocol, Value, built_in_names};
 
 use crate::error::LabError;
+use crate::observe_job::Observe;
 use crate::options::Target;
 use crate::pgbench_tables::LARGEST_SCALE;
 use crate::tables_plan::TablesPlan;
@@ -26,6 +27,8 @@ pub struct SqlJob {
     pub load: LoadPlan,
     /// The server, and how it is made ready.
     pub server: SqlServer,
+    /// What is observed beside it.
+    pub observe: Observe,
     /// Whether the summary shows each statement.
     pub shows_statements: bool,
     /// What is counted, judged and written beside the figures of the summary.

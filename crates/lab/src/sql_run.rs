@@ -123,12 +123,26 @@ impl SqlRun<'_> {
             server.cpus = server.cpus.or(Some(f64::INFINITY));
         }
         let mut server = bring_up(&server, connections, &mut self.desk, self.cancel).await?;
-        let loaded = self.load_on(&mut server).await;
+        let loaded = match self.look_aside(&mut server).await {
+            Ok(()) => self.load_on(&mut server).await,
+            Err(error) => Err(error),
+        };
         let log = server.close().await;
         if let (Ok(Some(log)), Some(directory)) = (log, &self.desk.directory) {
             directory.keep_log("postgres.log", &log);
         }
         loaded
+    }
+
+    /// Observes what was asked for beside the server, and says what of it lets nobody in.
+    async fn look_aside(&mut self, server: &mut Server) -> Result<(), LabError> {
+        let aside = self.job.observe.read(Some(&server.dsn().database))?;
+        if let Some(text) = aside.try_out().await? {
+            self.desk.tell(&Event::Warning { text: text.clone() });
+            self.result.warnings.push(text);
+        }
+        server.look_aside(aside);
+        Ok(())
     }
 
     async fn load_on(&mut self, server: &mut Server) -> Result<(), LabError> {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Counter, Phase, ProcessFigures, WaitClass};
+use crate::{Counter, Phase, PoolerFigures, ProcessFigures, WaitClass};
 
 /// What was seen around a load in the measured part of a trial: what the server's sessions waited
 /// for, what its counters grew by, what processes and machine used.
@@ -31,6 +31,10 @@ pub struct Observation {
     /// The processes under test: `postgres`, `pgbouncer`, `redis`, `app`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<ProcessFigures>,
+    /// The queues of the pooler before the server, where its console was named; those of a matrix's
+    /// pooler are in [`crate::StackFigures`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooler: Option<PoolerFigures>,
     /// The machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostFigures>,

@@ -85,6 +85,12 @@ pub struct SessionFigures {
 /// A pooler's figures over the measured part: differences of its totals, and samples of its queues.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PoolerFigures {
+    /// What it says of its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The one database whose pools count; absent when all of them do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
     /// Differences of the totals of `SHOW STATS`, by column.
     pub totals: BTreeMap<String, u64>,
     /// Most clients waiting for a server connection at once, sampled.
@@ -97,6 +103,13 @@ pub struct PoolerFigures {
     pub servers_active_most: u64,
     /// Mean of the same.
     pub servers_active_mean: f64,
+    /// Mean server connections that stood ready; absent in results of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub servers_idle_mean: Option<f64>,
+    /// Mean clients that do not wait: at a server connection, or idle. Absent in results of earlier
+    /// versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients_active_mean: Option<f64>,
     /// Server connections that stood ready before the first request.
     #[serde(default)]
     pub servers_ready: u64,

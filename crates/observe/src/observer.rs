@@ -6,6 +6,7 @@ use pinchpoint_sql::{Dsn, DsnError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::looks::Looks;
+use crate::pgbouncer::PoolerSpec;
 use crate::sessions::Sessions;
 use crate::watched::Watched;
 use crate::watcher::Watcher;
@@ -15,9 +16,11 @@ use crate::watcher::Watcher;
 pub struct ObserverSpec {
     /// The server; without one, only the machine is observed.
     pub dsn: Option<Dsn>,
+    /// The console of a PgBouncer before it.
+    pub pooler: Option<PoolerSpec>,
     /// Which of its sessions are the load.
     pub sessions: Sessions,
-    /// Processes under test. A server of this machine that is not among them is found.
+    /// Processes under test. A server and a pooler of this machine that are not among them are found.
     pub processes: Vec<Watched>,
     /// Where the server keeps its data; it is asked when this is absent.
     pub data_directory: Option<PathBuf>,
@@ -33,6 +36,7 @@ impl ObserverSpec {
     pub fn of_server(dsn: &str, password: Option<String>) -> Result<Self, DsnError> {
         Ok(Self {
             dsn: Some(Dsn::parse(dsn)?.with_password(password)),
+            pooler: None,
             sessions: Sessions::Others,
             processes: Vec::new(),
             data_directory: None,

@@ -22,9 +22,11 @@ pub enum Sessions {
 impl Sessions {
     /// The condition on a row of `pg_stat_get_activity`.
     pub(crate) fn condition(&self, facts: &Facts) -> String {
-        let others = format!("application_name NOT IN ('{WATCH_NAME}', 'pinchpoint-admin')");
+        // PgBouncer may put the client's address behind the name (`application_name_add_host`).
+        let name = "split_part(application_name, ' - ', 1)";
+        let others = format!("{name} NOT IN ('{WATCH_NAME}', 'pinchpoint-admin')");
         let who = match self {
-            Self::Named(name) => format!("application_name = {}", literal(name)),
+            Self::Named(own) => format!("{name} = {}", literal(own)),
             Self::OfRole(role) => {
                 // By its number: its name is not among what the function gives.
                 let role = literal(role);
@@ -152,6 +154,11 @@ impl Tally {
     /// Looks taken.
     pub(crate) const fn looks(&self) -> u64 {
         self.looks
+    }
+
+    /// Most sessions of the load at once.
+    pub(crate) const fn most(&self) -> u64 {
+        self.most
     }
 
     fn place(&mut self, wait: &str, looks: &mut Looks) -> u16 {

@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use pinchpoint_measure::Observation;
+use pinchpoint_measure::{Observation, PoolerFigures};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::backends::Backends;
@@ -15,6 +15,7 @@ use crate::looks::Looks;
 use crate::missing::Gaps;
 use crate::observer::{Observed, ObserverSpec};
 use crate::pace::Pace;
+use crate::pgbouncer::{Listener, POOLER, PoolerTask, listener};
 use crate::sessions::{Look, Sessions, Tally, look_query};
 use crate::statements::{self, Statements};
 use crate::throttling::groups_of;
@@ -25,6 +26,7 @@ use crate::watched::Watched;
 pub(crate) struct Watcher {
     spec: ObserverSpec,
     link: Option<Link>,
+    pooler: Option<PoolerTask>,
     look: String,
     /// Where `pg_stat_statements` is.
     statements: Option<String>,
@@ -72,8 +74,9 @@ impl Watcher {
         let (look, statements, disk, course) = (String::new(), None, None, None);
         // Behind sessions of others are applications, which somebody has to name.
         let all_known = matches!(spec.sessions, Sessions::Named(_)) || !spec.processes.is_empty();
+        let pooler = None;
         let mut watcher =
-            Self { spec, link, look, statements, disk, all_known, gaps, pace, course };
+            Self { spec, link, pooler, look, statements, disk, all_known, gaps, pace, course };
         watcher.find_out().await;
         watcher
     }
@@ -89,6 +92,7 @@ impl Watcher {
             }
         }
         self.find_processes();
+        self.find_pooler().await;
         self.disk = self.find_disk().await;
     }
 
@@ -102,6 +106,31 @@ impl Watcher {
         let (cpus, memory) = limits_of(&groups);
         let found = Watched::new("postgres", parent(link.facts.process), &groups, cpus, memory);
         self.spec.processes.extend(found);
+    }
+
+    /// The pooler's console, and its process where that is one of this machine.
+    async fn find_pooler(&mut self) {
+        let Some(spec) = &self.spec.pooler else { return };
+        match PoolerTask::open(spec).await {
+            Ok(task) => self.pooler = Some(task),
+            Err(error) => self.gaps.note(POOLER, error.to_string()),
+        }
+        if self.spec.processes.iter().any(|process| process.name() == "pgbouncer") {
+            return;
+        }
+        match listener(&spec.dsn).await {
+            Listener::One(pid) => {
+                let groups = groups_of(pid);
+                let (cpus, memory) = limits_of(&groups);
+                let found = Watched::new("pgbouncer", Some(pid), &groups, cpus, memory);
+                self.spec.processes.extend(found);
+            }
+            Listener::Several => {
+                let text = "several processes share its port, and which one answers is not known";
+                self.gaps.note("PgBouncer's CPU", text);
+            }
+            Listener::Nobody => (),
+        }
     }
 
     async fn find_disk(&mut self) -> Option<Disk> {
@@ -128,7 +157,13 @@ impl Watcher {
     pub(crate) async fn begin(&mut self) {
         let mut gaps = self.gaps.clone();
         let from = self.read(true, &mut gaps).await;
+        // What it saw before is nobody's.
+        self.turn_pooler(&mut Gaps::default()).await;
         self.set_out(from, gaps);
+    }
+
+    async fn turn_pooler(&self, gaps: &mut Gaps) -> Option<PoolerFigures> {
+        self.pooler.as_ref()?.turn(gaps).await
     }
 
     fn set_out(&mut self, from: Base, gaps: Gaps) {
@@ -217,8 +252,9 @@ impl Watcher {
         }
         let Some(mut course) = self.course.take() else { return Observed::default() };
         let cost = self.cost();
+        let pooler = self.turn_pooler(&mut course.gaps).await;
         let to = self.read(false, &mut course.gaps).await;
-        let mut observation = self.observation(&mut course, &to);
+        let mut observation = Observation { pooler, ..self.observation(&mut course, &to) };
         if let (Some(link), Some(schema)) = (&mut self.link, &self.statements) {
             observation.statements =
                 to.statements.since(&course.from.statements, link, schema).await;
@@ -256,6 +292,7 @@ impl Watcher {
             counters,
             backends: to.backends.since(&from.backends),
             processes: self.spec.processes.iter().map(|p| p.figures(0)).collect(),
+            pooler: None,
             host: Some(to.host.since(&from.host, tested)),
             statements: Vec::new(),
             slow: None,
@@ -279,9 +316,17 @@ impl Watcher {
             let text = format!("{untracked} sessions report nothing (track_activities is off)");
             course.gaps.note("wait events", text);
         }
-        if link.facts.pooled {
+        // Requests of others say nothing of their sessions anyhow.
+        let own_load = matches!(self.spec.sessions, Sessions::Named(_));
+        if link.facts.pooled || (own_load && self.spec.pooler.is_some()) {
             let text = "a pooler stands before the server, so a request's session is not known";
             course.gaps.note("slow operations", text);
+        }
+        if link.facts.pooled && course.tally.looks() > 0 && course.tally.most() == 0 {
+            // In a pool of one connection, whoever looks keeps everybody else away meanwhile.
+            let text = "looks go through a pooler, and saw no session but their own; look past it, at \
+                        the server's own address (`watch --dsn`; else --observe-dsn)";
+            course.gaps.note("wait events", text);
         }
         if course.tally.looks() == 0 && link.is_open() {
             course.gaps.note("wait events", "the time was too short for a look");

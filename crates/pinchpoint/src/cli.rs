@@ -1,4 +1,5 @@
 mod ledger;
+mod observe;
 mod pgbench;
 mod server;
 mod sql;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use pinchpoint_plan::Stage;
 
 pub(crate) use ledger::LedgerArgs;
+pub(crate) use observe::{ObserveArgs, PoolerArgs};
 pub(crate) use pgbench::refused;
 pub(crate) use server::{PostgresArgs, RedisArgs};
 pub(crate) use sql::{Mode, PoolArgs, ServerArgs, SqlArgs};
@@ -203,6 +205,8 @@ Examples:
   pinchpoint http http://127.0.0.1:8000/ --rate 500 --arrivals poisson
   pinchpoint http http://127.0.0.1:8000/ -u 200 --stage 30s:500 --stage 10s:0
   pinchpoint http http://127.0.0.1:8000/api -d @body.json -H 'Content-Type: text/json'
+  pinchpoint http http://127.0.0.1:8000/ --observe-dsn postgresql://me@db/shop \\
+      --observe-pgbouncer postgresql://me@db:6432
   pinchpoint http http://127.0.0.1:8000/ --check-json /status=ok \\
       --threshold 'http_req_duration: p(95)<200' \\
       --threshold 'http_req_failed: rate<0.01'
@@ -269,10 +273,8 @@ pub(crate) struct HttpArgs {
     #[arg(long, value_name = "NUMBER")]
     pub(crate) seed: Option<u64>,
 
-    /// The PostgreSQL behind it, to be observed under this load: what its sessions wait for, its
-    /// counters. Nothing on it is changed. A password may come from PGPASSWORD instead of the URL.
-    #[arg(long, value_name = "URL")]
-    pub(crate) observe_dsn: Option<String>,
+    #[command(flatten)]
+    pub(crate) observe: ObserveArgs,
 
     /// Directory for the result: result.json, Locust's and k6's files, histograms [default: none]
     #[arg(long, value_name = "DIR")]

@@ -8,6 +8,7 @@ use pinchpoint_measure::{
 
 use crate::explain::verdict_line;
 use crate::matrix::{k6_summary, locust_history, locust_stats};
+use crate::pooler::{pooler_text, pooler_unseen};
 use crate::sql::threshold_text;
 use crate::table::{Flow, Paint, Style};
 use crate::text::{clean, shorten};
@@ -161,6 +162,12 @@ impl Sheet {
         );
         self.census(&http.census);
         self.generator(trial);
+        if let Some(seen) = &trial.observation {
+            if let Some(pooler) = &seen.pooler {
+                self.line("pooler", &pooler_text(pooler));
+            }
+            pooler_unseen(seen).for_each(|text| self.line("not seen", &text));
+        }
         self.thresholds(trial);
     }
 

@@ -17,6 +17,7 @@ mod markdown;
 mod matrix;
 mod plots;
 mod pool;
+mod pooler;
 mod predictions;
 mod probes;
 #[cfg(test)]

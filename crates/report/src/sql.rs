@@ -8,6 +8,7 @@ use pinchpoint_measure::{
 };
 
 use crate::explain::verdict_line;
+use crate::pooler::{pooler_text, pooler_unseen};
 use crate::probes::probe_lines;
 use crate::table::{Flow, Paint, Style};
 use crate::text::{clean, shorten};
@@ -246,6 +247,12 @@ impl Sheet {
             significant(trial.client_cpu_us_per_op, 3),
             trial.client_cpu_share * 100.0
         ));
+        if let Some(seen) = &trial.observation {
+            if let Some(pooler) = &seen.pooler {
+                self.line(&pooler_text(pooler));
+            }
+            pooler_unseen(seen).for_each(|text| self.line(&format!("not seen: {text}")));
+        }
         for (cause, count) in &trial.errors {
             self.red(&format!("failed: {} × {cause}", group_thousands(*count)));
         }

@@ -5,6 +5,7 @@ use pinchpoint_measure::{
     significant,
 };
 
+use crate::pooler::pooler_line;
 use crate::text::{clean, pad, pad_left, percent, shorten};
 
 /// Widest bar.
@@ -26,6 +27,7 @@ pub fn watch_screen(seen: &Observation, width: usize) -> String {
         lines.push(states(sessions));
     }
     lines.push(traffic(seen));
+    lines.extend(pooler(seen));
     lines.extend(machine(seen));
     lines.push(String::new());
     lines.extend(seen.sessions.iter().flat_map(waits));
@@ -49,6 +51,7 @@ pub fn watch_line(seen: &Observation) -> String {
         }
     }
     parts.push(traffic(seen));
+    parts.extend(pooler(seen));
     if let Some(blocker) = seen.sessions.as_ref().and_then(|s| s.blockers.first()) {
         parts.push(format!(
             "blocked by {} ({})",
@@ -122,6 +125,16 @@ fn traffic(seen: &Observation) -> String {
         parts.push(format!("cache hits {}", percent(hit / (hit + read))));
     }
     parts.join("  ")
+}
+
+/// The queues of the pooler before it, and its CPU where it is of this machine.
+fn pooler(seen: &Observation) -> Option<String> {
+    let mut text = format!("pooler: {}", pooler_line(seen.pooler.as_ref()?));
+    let process = seen.processes.iter().find(|process| process.name == "pgbouncer");
+    if let Some(cpu_s) = process.and_then(|process| process.cpu_s) {
+        text.push_str(&format!("; {} cores", number(cpu_s / seen.seconds.max(1e-9))));
+    }
+    Some(text)
 }
 
 /// CPU and disk, where the server is of this machine.
@@ -200,7 +213,9 @@ fn whole(value: f64) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use pinchpoint_measure::{Blocker, HostFigures, Missing, ProcessFigures, WaitFigures};
+    use pinchpoint_measure::{
+        Blocker, HostFigures, Missing, PoolerFigures, ProcessFigures, WaitFigures,
+    };
 
     use super::*;
 
@@ -277,6 +292,28 @@ mod tests {
         insta::assert_snapshot!(watch_line(&seen()));
         assert_eq!(watch_line(&Observation::default()), "");
         assert_eq!(watch_unseen(&seen()), "not seen: disk: it lies elsewhere\n");
+    }
+
+    #[test]
+    fn the_queue_of_a_pooler_is_shown() {
+        let mut seen = seen();
+        seen.pooler = Some(PoolerFigures {
+            clients_waiting_mean: 7.0,
+            clients_active_mean: Some(1.0),
+            servers_active_mean: 1.0,
+            servers_idle_mean: Some(0.0),
+            longest_wait_ms: 12.3,
+            ..PoolerFigures::default()
+        });
+        seen.processes.push(ProcessFigures {
+            name: "pgbouncer".to_owned(),
+            cpu_s: Some(0.5),
+            ..ProcessFigures::default()
+        });
+        let line = "pooler: clients 7 waiting, 1 active; server connections 1 active, 0 idle; \
+                    longest wait 12.3 ms; 0.25 cores";
+        assert!(watch_screen(&seen, 120).lines().any(|shown| shown == line));
+        assert!(watch_line(&seen).contains(&format!(" | {line} | ")), "{}", watch_line(&seen));
     }
 
     #[test]

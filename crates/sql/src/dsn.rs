@@ -68,14 +68,13 @@ impl Dsn {
     /// libpq does. What is left out takes libpq's defaults; the password may also come from the
     /// environment, through [`Dsn::with_password`].
     pub fn parse(text: &str) -> Result<Self, DsnError> {
-        let rest = text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://"));
-        let pairs = match rest {
-            Some(rest) => from_url(rest)?,
-            None if text.contains("://") => {
-                return Err(DsnError("a DSN begins with postgresql://".to_owned()));
-            }
-            None => from_pairs(text)?,
-        };
+        Self::from_keys(&pairs(text)?)
+    }
+
+    /// The same, with this database where none is named.
+    pub fn parse_for(text: &str, database: &str) -> Result<Self, DsnError> {
+        let mut pairs = pairs(text)?;
+        pairs.entry("dbname".to_owned()).or_insert_with(|| database.to_owned());
         Self::from_keys(&pairs)
     }
 
@@ -192,6 +191,16 @@ fn unknown_key(key: &str) -> DsnError {
         Some(nearest) => format!("unknown parameter {key:?}; did you mean {nearest}?"),
         None => format!("unknown parameter {key:?}; known are {}", KEYS.join(", ")),
     })
+}
+
+/// What a DSN says, of either form.
+fn pairs(text: &str) -> Result<BTreeMap<String, String>, DsnError> {
+    let rest = text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://"));
+    match rest {
+        Some(rest) => from_url(rest),
+        None if text.contains("://") => Err(DsnError("a DSN begins with postgresql://".to_owned())),
+        None => from_pairs(text),
+    }
 }
 
 /// What follows `postgresql://`.
@@ -323,6 +332,10 @@ mod tests {
         let dsn = Dsn::parse("postgresql://[::1]/").unwrap();
         assert_eq!((dsn.host.as_str(), dsn.port, dsn.database.as_str()), ("::1", 5432, "postgres"));
         assert_eq!(Dsn::parse("postgresql:///x?host=/tmp").unwrap().host, "/tmp");
+        let console = |text| Dsn::parse_for(text, "pgbouncer").unwrap().database;
+        assert_eq!(console("postgresql://me@h:6432"), "pgbouncer");
+        assert_eq!(console("postgresql://me@h:6432/other"), "other");
+        assert_eq!(console("host=h user=me"), "pgbouncer");
     }
 
     #[test]

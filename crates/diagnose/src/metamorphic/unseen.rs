@@ -49,3 +49,18 @@ fn a_view_that_could_not_be_read_lowers_the_confidence() {
     assert!(less.confidence < whole.confidence, "{less:#?}");
     assert!(less.against.iter().any(|text| text.contains("permission denied")), "{less:#?}");
 }
+
+/// A pooler that was named and whose console let nobody in: a queue there may have gone unseen.
+#[test]
+fn a_console_that_could_not_be_read_lowers_the_confidence() {
+    let plant = Plant::waiting(WaitClass::WalFlush, "IO:WALSync", 1.0);
+    let mut variant = plant.variant();
+    for observation in observations(&mut variant) {
+        let reason = "add me to stats_users".to_owned();
+        observation.missing = vec![Missing { signal: "pgbouncer".to_owned(), reason }];
+    }
+    let (less, whole) = (found(&variant), plant.verdict());
+    assert_eq!(less.bottleneck, whole.bottleneck);
+    assert!(less.confidence < whole.confidence, "{less:#?}");
+    assert!(less.against.iter().any(|text| text.contains("stats_users")), "{less:#?}");
+}

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{Plant, SECONDS, waits};
 
-fn process(name: &str, cpus: f64, used: f64, held_back: f64) -> ProcessFigures {
+pub(super) fn process(name: &str, cpus: f64, used: f64, held_back: f64) -> ProcessFigures {
     ProcessFigures {
         name: name.to_owned(),
         cpu_s: Some(used * SECONDS),
@@ -32,6 +32,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(upkeep());
     cases.extend(memory());
     cases.extend(applications());
+    cases.extend(super::pooled::pooled());
     cases
 }
 

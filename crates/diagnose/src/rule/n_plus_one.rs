@@ -39,7 +39,7 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
     }
     let window = reading.phase_ms(|p| p.is_statement() && p != Phase::Encode);
     let executing = sound(most.execute_ms / most.calls) * each;
-    let between = seen.active_ms().map_or(0.0, |active| (window - active).max(0.0));
+    let between = seen.active_ms().map_or(0.0, |active| seen.past_the_pooler_ms(window - active));
     let repeated = (executing + between).min(window) * (1.0 - 1.0 / each);
     let share = reading.share_of(repeated);
     if share < LARGE_SHARE {

@@ -80,7 +80,7 @@ fn bytes_between(reading: &Reading) -> Option<(f64, f64)> {
         return None;
     }
     let window = reading.phase_ms(|p| p.is_statement() && p != Phase::Encode);
-    let between = (window - seen.active_ms()? - seen.held_ms()).max(0.0);
+    let between = seen.past_the_pooler_ms(window - seen.active_ms()? - seen.held_ms());
     let times = sound(between / (seen.observation.round_trip_ms? * trips.max(1.0)));
     (times >= BYTES).then_some((between, times))
 }

@@ -64,7 +64,7 @@ fn travels(reading: &Reading) -> Finding {
         return Finding::cleared(text);
     };
     let window = reading.phase_ms(|p| p.is_statement() && p != Phase::Encode);
-    let between = (window - seen.active_ms().unwrap_or(0.0)).max(0.0);
+    let between = seen.past_the_pooler_ms(window - seen.active_ms().unwrap_or(0.0));
     let share = reading.share_of(between);
     let text = format!("{text}; between client and server {}", part(between, reading.service_ms));
     let round_trip = seen.observation.round_trip_ms;

@@ -38,6 +38,7 @@ fn examine(reading: &Reading, machine: &Machine) -> Finding {
     let execute = reading.phase_ms(|p| p == Phase::Execute);
     let text = format!("the server executes for {}", part(execute, reading.service_ms));
     // What is CPU within it is not a wait; of one user it is the round trip.
+    let execute = reading.seen().map_or(execute, |seen| seen.past_the_pooler_ms(execute));
     let waiting = execute - reading.cpu_ms(machine.cores()).unwrap_or(0.0);
     let share = reading.share_of(waiting);
     if share < LARGE_SHARE || reading.no_cpu_left() || reading.users <= 1.0 {

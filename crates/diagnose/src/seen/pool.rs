@@ -28,6 +28,7 @@ pub(super) fn observations(trials: &[&Trial]) -> Option<(Observation, f64)> {
         sessions: sessions_sampled(&seen),
         counters: counters(&seen),
         backends: backends(&seen),
+        pooler: None,
         processes: processes(&seen),
         host: host(&seen),
         statements: statements(&seen),
@@ -234,6 +235,10 @@ pub(super) fn poolers<'a>(all: impl Iterator<Item = &'a PoolerFigures>) -> Optio
         };
         whole.clients_waiting_mean = mean(|p| p.clients_waiting_mean);
         whole.servers_active_mean = mean(|p| p.servers_active_mean);
+        whole.servers_idle_mean =
+            whole.servers_idle_mean.map(|_| mean(|p| p.servers_idle_mean.unwrap_or(0.0)));
+        whole.clients_active_mean =
+            whole.clients_active_mean.map(|_| mean(|p| p.clients_active_mean.unwrap_or(0.0)));
     }
     whole.totals.clear();
     for (name, value) in all.iter().flat_map(|p| &p.totals) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pinchpoint_dataset::make_accounts;
 use pinchpoint_measure::Software;
-use pinchpoint_observe::{ObserverSpec, Sessions, Watched, redis_flush};
+use pinchpoint_observe::{ObserverSpec, PoolerSpec, Sessions, Watched, redis_flush};
 use pinchpoint_plan::Matrix;
 use pinchpoint_sql::{Connection, Dsn, SqlError, TlsSetup};
 use pinchpoint_stack::{
@@ -185,10 +185,17 @@ impl Bench {
         })
     }
 
-    /// What is observed of a case: the sessions of the applications' role, and these processes.
-    pub(crate) fn observer_spec(&self, processes: &[Watched], seed: u64) -> ObserverSpec {
+    /// What is observed of a case: the sessions of the applications' role, these processes, and a
+    /// pooler's queues.
+    pub(crate) fn observer_spec(
+        &self,
+        processes: &[Watched],
+        pooler: Option<PoolerSpec>,
+        seed: u64,
+    ) -> ObserverSpec {
         ObserverSpec {
             dsn: Some(self.dsn.clone()),
+            pooler,
             sessions: Sessions::OfRole(self.upstream.user.clone()),
             processes: processes.to_vec(),
             data_directory: self.postgres.as_ref().map(Postgres::data_dir),

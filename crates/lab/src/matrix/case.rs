@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use pinchpoint_http::{HttpDriver, HttpSpec, Kinds, Tally};
 use pinchpoint_load::{LoadError, LoadSpec, Session, WarmUpPolicy, WarmedUp, warm_up};
-use pinchpoint_measure::{Event, Limit, StackFigures, Stage, Threshold, Trial, TrialStatus};
+use pinchpoint_measure::{
+    Event, Limit, PoolerFigures, StackFigures, Stage, Threshold, Trial, TrialStatus,
+};
 use pinchpoint_observe::{Observer, Watched};
 use pinchpoint_plan::{AppPlan, Case, Matrix, Via};
 use pinchpoint_stack::Cancel;
@@ -190,8 +192,10 @@ impl CaseRun<'_> {
         let threads = load.threads;
         // Before the load: it may take every connection that the server has.
         let processes = self.processes(stack);
-        let mut observer = Observer::open(self.bench.observer_spec(&processes, self.seed)).await;
-        let mut watch = Watch::new(pooled, processes);
+        let pooler = pooled.as_ref().map(|pooled| pooled.observed.clone());
+        let observed = self.bench.observer_spec(&processes, pooler, self.seed);
+        let mut observer = Observer::open(observed).await;
+        let mut watch = Watch::new(processes);
         let mut session = tokio::select! {
             session = Session::open(driver.clone(), &load) => session?,
             () = cancelled(self.cancel) => return Err(LabError::Interrupted),
@@ -199,7 +203,6 @@ impl CaseRun<'_> {
         session.start();
         let warmed = self.warm_up(&session, tell).await;
         let readings = Readings::take(self.app(), stack, self.bench);
-        watch.begin().await;
         observer.begin().await;
         let before = driver.tally();
         let (measured, after) =
@@ -209,7 +212,9 @@ impl CaseRun<'_> {
         let allowed = self.case.profile.connections.map(u64::from);
         let allowed = if self.case.via == Via::Direct { allowed } else { None };
         let mut observation = observing::complete(observed, &measured);
-        let pooler = watch.end(&mut observation.processes).await;
+        watch.end(&mut observation.processes);
+        let servers_ready = pooled.map_or(0, |pooled| pooled.ready);
+        let pooler = observation.pooler.take().map(|seen| PoolerFigures { servers_ready, ..seen });
         if let (None, Some(host)) = (&stack.app, &mut observation.host) {
             // An application that somebody else runs cannot be told from the rest of the machine.
             host.foreign_cpu_s = None;

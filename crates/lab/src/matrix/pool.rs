@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use pinchpoint_observe::{PoolerConsole, PoolerSpec};
 use pinchpoint_sql::{Connection, Dsn, SqlError, TlsSetup};
 use pinchpoint_stack::{Cancel, PgBouncer};
 
 use crate::error::LabError;
-use crate::matrix::watch::ready_servers;
 
 /// How long a pool may take to fill.
 const FILL_WITHIN: Duration = Duration::from_secs(10);
@@ -15,7 +15,9 @@ const DEFAULT_POOL_SIZE: u64 = 20;
 
 /// A pooler that is ready for load.
 pub(crate) struct Pooled {
-    pub(crate) console: Connection,
+    pub(crate) console: PoolerConsole,
+    /// What is observed of it under load.
+    pub(crate) observed: PoolerSpec,
     /// Connections to the server that stood ready before the first request.
     pub(crate) ready: u64,
     /// How many its settings promise.
@@ -33,22 +35,22 @@ impl Pooled {
         settings: &[(String, String)],
         cancel: &Cancel,
     ) -> Result<Self, LabError> {
-        let failed = |source| LabError::Server { action: "open PgBouncer's console", source };
-        let console = dsn(pooler, "pgbouncer")?.named("pinchpoint-admin");
-        let mut console = connect(&console).await.map_err(failed)?;
+        let observed =
+            PoolerSpec { dsn: dsn(pooler, "pgbouncer")?, database: Some(database.to_owned()) };
+        let mut console = PoolerConsole::open(&observed.dsn).await?;
         let wanted = wanted(settings);
         // What could not be opened shows in the count below.
         let _ = tokio::time::timeout(FILL_WITHIN, fill(&dsn(pooler, database)?, wanted)).await;
         let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
         let mut ready = 0;
         while !cancel.is_cancelled() {
-            ready = ready_servers(&mut console).await.unwrap_or(0);
+            ready = console.ready_servers().await.unwrap_or(0);
             if ready >= wanted || tokio::time::Instant::now() > deadline {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        Ok(Self { console, ready, wanted })
+        Ok(Self { console, observed, ready, wanted })
     }
 }
 

@@ -108,7 +108,7 @@ impl Subject for CaseSubject<'_> {
     async fn detour_ms(&mut self) -> f64 {
         match &mut self.stack {
             Some((_, Some(pooled))) => {
-                shortest_ms(&mut pooled.console, "SHOW VERSION").await.unwrap_or(0.0)
+                shortest_ms(pooled.console.connection(), "SHOW VERSION").await.unwrap_or(0.0)
             }
             _ => 0.0,
         }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{SearchArgs, TablesArgs, duration};
+use super::{PoolerArgs, SearchArgs, TablesArgs, duration};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -12,6 +12,8 @@ Examples:
   pinchpoint sql -b select-only@9 -b simple-update@1 -s 10 -c 16 -M prepared
   pinchpoint sql --init tables.sql -f script.sql -c 8 --cpus 0.5
   pinchpoint sql --dsn postgresql://me@db.example/test -f script.sql -c 16 -R 500
+  pinchpoint sql --dsn postgresql://me@db:6432/shop -S -c 16 --observe-dsn postgresql://me@db/shop \\
+      --observe-pgbouncer postgresql://me@db:6432
   pinchpoint sql --list                               the built-in scripts; --show NAME prints one
 
 The letters mean what they mean to pgbench, whose -h, -p, -U and database are one --dsn here. Unlike
@@ -177,6 +179,14 @@ pub(crate) struct SqlArgs {
     /// and the hold are changed.
     #[arg(long)]
     pub(crate) prove: bool,
+
+    /// Where the server itself is, to be observed under this load, when --dsn leads through a pooler.
+    /// Nothing on it is changed.
+    #[arg(long, value_name = "URL", requires = "dsn")]
+    pub(crate) observe_dsn: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) pooler: PoolerArgs,
 
     /// Directory for the result: result.json, metrics.csv, histograms [default: none]
     #[arg(long, value_name = "DIR")]

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::duration;
+use super::{PoolerArgs, duration};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -10,6 +10,7 @@ Examples:
   pinchpoint watch --dsn postgresql://me@db.example/shop
   pinchpoint watch --dsn postgresql://me@db.example/shop --for 10s > waits.txt
   pinchpoint watch --dsn postgresql://me@db.example/shop --json | jq .observation.sessions
+  pinchpoint watch --dsn postgresql://me@db.example/shop --observe-pgbouncer postgresql://me@db.example:6432
 
 It sees the clients of the DSN's database, but not pinchpoint's own administration. A role without
 pg_read_all_stats sees its own sessions only, and is told so.")]
@@ -17,6 +18,9 @@ pub(crate) struct WatchArgs {
     /// The server. A password may come from PGPASSWORD instead of the URL.
     #[arg(long, value_name = "URL")]
     pub(crate) dsn: String,
+
+    #[command(flatten)]
+    pub(crate) pooler: PoolerArgs,
 
     /// How long to watch [default: until Ctrl-C]
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]

@@ -1,7 +1,7 @@
 use std::fs;
 use std::time::Duration;
 
-use pinchpoint_lab::{HttpJob, check_dsn, run_http};
+use pinchpoint_lab::{HttpJob, Observe, run_http};
 use pinchpoint_measure::{ExitCode, RunStatus, Threshold, VariantStatus};
 use pinchpoint_plan::{CheckPlan, HttpPlan, LoadPlan, Pace, RequestPlan, WarmUp, WarmUpChoice};
 use pinchpoint_stack::Cancel;
@@ -62,9 +62,11 @@ fn job(args: &HttpArgs) -> Result<HttpJob, Failure> {
             Err(Failure::input(format!("{what} is out of bounds: it is {text}")))
         }
     };
-    if let Some(dsn) = &args.observe_dsn {
-        check_dsn(dsn).map_err(|text| Failure::input(format!("--observe-dsn: {text}")))?;
-    }
+    let observe = Observe {
+        dsn: args.observe.observe_dsn.clone(),
+        pgbouncer: args.observe.pooler.observe_pgbouncer.clone(),
+    };
+    observe.check().map_err(Failure::input)?;
     bounds("--users", (1..=MOST_USERS).contains(&args.users), "1 to 200000")?;
     bounds("--duration", args.duration >= Duration::from_millis(100), "at least 100 ms")?;
     bounds("--trials", (1..=1000).contains(&args.trials), "1 to 1000")?;
@@ -105,7 +107,7 @@ fn job(args: &HttpArgs) -> Result<HttpJob, Failure> {
         },
         users: args.users,
         thresholds: thresholds.map_err(|e| Failure::input(e.to_string()))?,
-        observe: args.observe_dsn.clone(),
+        observe,
         directory: args.out.clone(),
     })
 }

@@ -3,8 +3,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use pinchpoint_lab::{
-    Finished, QueryMode, ScriptSource, SqlAccount, SqlConnection, SqlJob, SqlLog, SqlServer,
-    SqlWork, TablesPlan, Target, Vacuuming, built_in_scripts, run_sql, split_statements,
+    Finished, Observe, QueryMode, ScriptSource, SqlAccount, SqlConnection, SqlJob, SqlLog,
+    SqlServer, SqlWork, TablesPlan, Target, Vacuuming, built_in_scripts, run_sql, split_statements,
 };
 use pinchpoint_measure::{ExitCode, RunStatus, Threshold, VariantStatus, human_duration};
 use pinchpoint_plan::{LoadPlan, Pace, WarmUp, WarmUpChoice};
@@ -140,6 +140,7 @@ fn job(args: &SqlArgs) -> Result<SqlJob, Failure> {
             },
             ..server(&args.server, args.dsn.as_deref())?
         },
+        observe: observe(args)?,
         shows_statements: args.report_per_command,
         account: account(args)?,
         prove: args.prove,
@@ -148,6 +149,20 @@ fn job(args: &SqlArgs) -> Result<SqlJob, Failure> {
     // Before a server is looked for: a script that cannot run is refused whatever else is missing.
     job.check().map_err(|e| Failure::input(e.to_string()))?;
     Ok(SqlJob { server: with_target(job.server, &args.server, args.dsn.as_deref())?, ..job })
+}
+
+/// What is observed beside the server that the load connects to.
+fn observe(args: &SqlArgs) -> Result<Observe, Failure> {
+    let pgbouncer = args.pooler.observe_pgbouncer.clone();
+    if pgbouncer.is_some() && args.dsn.is_none() {
+        return Err(Failure::input(
+            "--observe-pgbouncer: no pooler stands before a private server",
+        )
+        .hint("give --dsn, with the address that PgBouncer listens at"));
+    }
+    let observe = Observe { dsn: args.observe_dsn.clone(), pgbouncer };
+    observe.check().map_err(Failure::input)?;
+    Ok(observe)
 }
 
 /// What is counted, judged and written beside the figures of the summary.

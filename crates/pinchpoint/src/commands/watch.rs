@@ -2,7 +2,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use pinchpoint_measure::{ExitCode, Observation};
-use pinchpoint_observe::{Observer, ObserverSpec};
+use pinchpoint_observe::{Observer, ObserverSpec, PoolerSpec};
 use pinchpoint_report::{watch_line, watch_screen, watch_unseen};
 use pinchpoint_stack::Cancel;
 use serde_json::json;
@@ -19,13 +19,21 @@ pub(crate) fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
         let every = args.every.as_millis();
         return Err(Failure::input(format!("--every is {every} ms; at least 200 ms make sense")));
     }
-    let spec = ObserverSpec::of_server(&args.dsn, std::env::var("PGPASSWORD").ok())
+    let password = std::env::var("PGPASSWORD").ok();
+    let mut spec = ObserverSpec::of_server(&args.dsn, password.clone())
         .map_err(|error| Failure::input(format!("the DSN is not usable: {error}")))?;
+    if let Some(url) = &args.pooler.observe_pgbouncer {
+        let database = spec.dsn.as_ref().map(|dsn| dsn.database.as_str());
+        let pooler = PoolerSpec::read(url, password, database);
+        spec.pooler = Some(pooler.map_err(|error| {
+            Failure::input(format!("--observe-pgbouncer: the URL is not usable: {error}"))
+        })?);
+    }
     let cancel = Cancel::new();
     signals::listen(cancel.clone(), |_| ())
         .map_err(|error| Failure::run(format!("failed to listen for signals: {error}")))?;
     tokio::runtime::Builder::new_current_thread()
-        .enable_time()
+        .enable_all()
         .build()
         .map_err(|error| Failure::run(format!("failed to start: {error}")))?
         .block_on(watch(args, spec, &cancel))?;

@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use pinchpoint_measure::{
-    Event, Stage, Trial, TrialStatus, group_thousands, human_duration, significant,
+    Event, Stage, Trial, TrialStatus, factor_text, group_thousands, human_duration, significant,
 };
 
 /// What the live view knows: fed with events, asked for lines.
@@ -12,8 +12,10 @@ pub(super) struct State {
     experiment: String,
     headline: String,
     left_s: Option<f64>,
-    /// Cases of a matrix, and not rungs.
+    /// Cases of a matrix, or a load of one kind, and not rungs.
     cases: bool,
+    /// What is counted a second.
+    unit: &'static str,
 }
 
 #[derive(Debug)]
@@ -46,6 +48,8 @@ impl State {
         match event {
             Event::RunStarted { experiment, rungs, trials, expected_s, cases, .. } => {
                 self.cases = *cases;
+                // What a case counts, its first trial says.
+                self.unit = if *cases { "" } else { "tps" };
                 self.trials = *trials;
                 self.left_s = Some(*expected_s);
                 self.experiment.clone_from(experiment);
@@ -75,7 +79,12 @@ impl State {
                     (rung.now, rung.tps, rung.p95_ms) = (Now::Waiting, None, None);
                 }
             }
-            Event::TrialStarted { variant, trial, .. } => {
+            Event::TrialStarted { variant, trial, factors, .. } => {
+                if self.cases {
+                    // Scripts do transactions, as pgbench's; applications answer requests.
+                    let scripts = factor_text(factors, "method") == "script";
+                    self.unit = if scripts { "tps" } else { "rps" };
+                }
                 if let Some(rung) = self.rung(variant) {
                     rung.trial = *trial;
                     rung.now = Now::Running(Stage::Prepare, 0.0);
@@ -132,7 +141,7 @@ impl State {
             None => self.headline.clone(),
         }];
         let shown = self.shown();
-        let line = |r: &Rung| r.line(name_width, self.trials, self.cases);
+        let line = |r: &Rung| r.line(name_width, self.trials, self.cases, self.unit);
         lines.extend(self.rungs[shown.clone()].iter().map(line));
         if shown.len() < self.rungs.len() {
             let done = self.rungs.iter().filter(|r| r.is_over(self.trials)).count();
@@ -192,7 +201,7 @@ impl Rung {
         }
     }
 
-    fn line(&self, name_width: usize, trials: u32, cases: bool) -> String {
+    fn line(&self, name_width: usize, trials: u32, cases: bool, unit: &str) -> String {
         let (part, what) = match &self.now {
             Now::Waiting => (0.0, "waiting".to_owned()),
             Now::Sweeping(batch) => (0.0, format!("batch {}", group_thousands(*batch))),
@@ -207,12 +216,12 @@ impl Rung {
         let filled = (part * BAR as f64).round() as usize;
         let bar = "█".repeat(filled) + &"░".repeat(BAR - filled);
         // A case's name is long, and there are many: the bar makes room for the figures.
-        let (bar, unit) = if cases { (String::new(), "rps") } else { (bar + " ", "tps") };
+        let bar = if cases { String::new() } else { bar + " " };
         let settling = if cases { "ending" } else { "counting rows" };
         let what = if what == "counting rows" { settling } else { &what };
         let number = |x: Option<f64>| x.map_or_else(|| "–".to_owned(), |x| significant(x, 3));
         format!(
-            "  {:<name_width$}  {bar}{}/{trials}  {what:<13} {:>9} {unit}  p95 {:>7} ms  {} errors",
+            "  {:<name_width$}  {bar}{}/{trials}  {what:<13} {:>9} {unit:<3}  p95 {:>7} ms  {} errors",
             self.name,
             self.trial,
             number(self.tps),
@@ -267,6 +276,30 @@ mod tests {
         assert!(lines.iter().any(|l| l.contains("case-30 ") && l.contains("rps")), "{lines:#?}");
         assert!(lines.iter().any(|l| l.contains("case-29 ")), "{lines:#?}");
         assert_eq!(lines.last().unwrap(), "0 of 50 cases done");
+    }
+
+    #[test]
+    fn scripts_are_counted_in_transactions_and_requests_in_requests() {
+        for (experiment, method, unit, other) in
+            [("sql", Some("script"), "tps", "rps"), ("http", None, "rps", "tps")]
+        {
+            let mut state = State::default();
+            state.apply(&Event::RunStarted {
+                experiment: experiment.to_owned(),
+                rungs: vec![RungPlan { name: experiment.to_owned(), title: String::new() }],
+                trials: 1,
+                expected_s: 10.0,
+                directory: "memory".to_owned(),
+                cases: true,
+            });
+            let text = |state: &State| state.lines(80).join("\n");
+            assert!(!text(&state).contains("rps") && !text(&state).contains("tps"), "nothing yet");
+            let factors = method.map(|m| ("method".to_owned(), m.into())).into_iter().collect();
+            let variant = experiment.to_owned();
+            state.apply(&Event::TrialStarted { variant, trial: 1, trials: 1, factors });
+            assert!(text(&state).contains(unit), "{}", text(&state));
+            assert!(!text(&state).contains(other), "{}", text(&state));
+        }
     }
 
     #[test]

@@ -59,6 +59,7 @@ fn stack(mode: &str, requests: u64) -> StackFigures {
             servers_ready: 5,
             clients_most: 60,
             samples: 30,
+            ..PoolerFigures::default()
         }),
         evidence: Some(EvidenceFigures {
             requests: 100,

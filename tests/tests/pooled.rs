@@ -1,0 +1,268 @@
+//! A PgBouncer before the database, observed by its console beside a load.
+
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+
+use pinchpoint_measure::{Observation, RunResult, Trial, Verdict, WaitClass};
+use pinchpoint_stack::{PgBouncer, Postgres, Transport};
+use serde_json::Value;
+
+use crate::command::{Run, pinchpoint};
+use crate::observe::answering;
+use crate::pgbouncer::{log_in, options, server, start};
+use crate::processes::until;
+use crate::server::block_on;
+
+/// A server behind a pooler with one connection to it.
+struct Pooled {
+    pooler: PgBouncer,
+    server: Postgres,
+    directory: tempfile::TempDir,
+}
+
+const SLEEP: &str = "SELECT pg_sleep(0.01);\n";
+
+impl Pooled {
+    fn start(changes: &[(&str, &str)]) -> Self {
+        let server = server();
+        let mut all = vec![("default_pool_size", "1"), ("min_pool_size", "0")];
+        all.extend(changes);
+        let pooler = start(&options(&server, &all));
+        Self { pooler, server, directory: tempfile::tempdir().expect("a directory") }
+    }
+
+    /// The database through the pooler.
+    fn way(&self) -> String {
+        self.pooler.dsn(self.server.database())
+    }
+
+    /// The database itself.
+    fn direct(&self) -> String {
+        self.server.dsn(Transport::Tcp)
+    }
+
+    /// The console, by a URL that names no database.
+    fn console(&self) -> String {
+        self.pooler.dsn("").trim_end_matches('/').to_owned()
+    }
+
+    /// The console's URL with another password.
+    fn wrong(&self) -> String {
+        let url = self.console();
+        let (login, place) = url.split_once('@').expect("a place");
+        let (user, _) = login.rsplit_once(':').expect("a password");
+        format!("{user}:wrong@{place}")
+    }
+
+    fn script(&self) -> PathBuf {
+        let path = self.directory.path().join("sleep.sql");
+        std::fs::write(&path, SLEEP).expect("written");
+        path
+    }
+
+    /// Runs scripts through the pooler, whose statements take no CPU: nobody else's load is in their way.
+    fn sql(&self, arguments: &[&str]) -> Run {
+        let (way, script) = (self.way(), self.script().display().to_string());
+        let mut all = vec!["sql", "--json", "--dsn", &way, "-f", &script, "--warmup", "200ms"];
+        all.extend(arguments);
+        pinchpoint(&all)
+    }
+}
+
+/// The only trial, and the verdict.
+fn read(run: &Run) -> (Trial, Verdict) {
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let mut result = RunResult::from_json(&run.stdout).unwrap_or_else(|e| panic!("{e}"));
+    let variant = &mut result.variants[0];
+    (variant.trials.pop().expect("a trial"), variant.verdict.take().expect("a verdict"))
+}
+
+fn seen(trial: &Trial) -> &Observation {
+    trial.observation.as_ref().expect("an observation")
+}
+
+fn reason<'a>(seen: &'a Observation, signal: &str) -> Option<&'a str> {
+    seen.missing.iter().find(|gap| gap.signal == signal).map(|gap| gap.reason.as_str())
+}
+
+/// One client at a time has the connection to the server, and seven wait for it. Sessions are seen
+/// past the pooler, under the name of the load, which PgBouncer passes on.
+#[test]
+fn one_server_connection_for_eight_clients_is_named() {
+    let pooled = Pooled::start(&[]);
+    let (direct, console) = (pooled.direct(), pooled.console());
+    let observed = ["--observe-dsn", &direct, "--observe-pgbouncer", &console];
+    let run = pooled.sql(&[&["-c", "8", "-T", "2"], &observed[..]].concat());
+    let (trial, verdict) = read(&run);
+    let seen = seen(&trial);
+    let queues = seen.pooler.as_ref().expect("its queues");
+    assert_eq!(queues.database.as_deref(), Some(pooled.server.database()));
+    assert!(queues.version.as_deref().is_some_and(|v| v.contains("PgBouncer")), "{queues:?}");
+    assert!(queues.samples > 3 && queues.clients_waiting_mean > 5.0, "{queues:?}");
+    assert_eq!(queues.servers_active_most, 1, "{queues:?}");
+    assert!(queues.total("total_wait_time").is_some_and(|us| us > 1_000_000), "{queues:?}");
+    assert!(queues.total("total_xact_count").is_some_and(|n| n + 8 >= trial.succeeded));
+    // It is of this machine, so its CPU can be read.
+    assert!(seen.process("pgbouncer").is_some_and(|p| p.cpu_s.is_some()), "{:?}", seen.processes);
+    let sessions = seen.sessions.as_ref().expect("looks");
+    assert_eq!(sessions.most, 1, "{sessions:?}");
+    assert!(sessions.in_class(WaitClass::Pause) > 0.5, "{sessions:?}");
+    assert!(reason(seen, "slow operations").is_some_and(|text| text.contains("pooler")));
+    assert_eq!(seen.slow.as_ref().expect("slow ones").looks, 0);
+
+    assert_eq!(verdict.bottleneck, "pooler-slots", "{verdict:#?}");
+    let cited = |text: &String| text.contains("clients waited for a server connection");
+    assert!(verdict.evidence.iter().any(cited), "{verdict:#?}");
+    let waits = verdict.budget.iter().find(|line| line.name.starts_with("pooler"));
+    assert!(waits.is_some_and(|line| line.ms > 0.5 * trial.latency_ms.avg), "{verdict:#?}");
+}
+
+/// Through a pool of one, who looks at the server's sessions sees nobody: that is not taken for idle.
+#[test]
+fn looks_through_the_pooler_that_see_nobody_are_told() {
+    let pooled = Pooled::start(&[]);
+    let console = pooled.console();
+    let run = pooled.sql(&["-c", "4", "-T", "1", "--observe-pgbouncer", &console]);
+    let (trial, verdict) = read(&run);
+    let why = reason(seen(&trial), "wait events").expect("a reason");
+    assert!(why.contains("--observe-dsn"), "{why}");
+    assert_eq!(verdict.bottleneck, "pooler-slots", "{verdict:#?}");
+    assert!(verdict.against.iter().any(|text| text.contains("--observe-dsn")), "{verdict:#?}");
+}
+
+/// Sends a statement through the pooler, on a thread of its own, and waits for its end.
+fn client(dsn: String, sql: &'static str) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        block_on(async {
+            let mut connection = log_in(&dsn).await.expect("a login");
+            let _ = connection.query(sql).await;
+        });
+    })
+}
+
+/// Four clients of one connection, of which one keeps it: three wait, until it is ended.
+#[test]
+fn the_queue_is_shown_live() {
+    let pooled = Pooled::start(&[]);
+    let (way, direct, console) = (pooled.way(), pooled.direct(), pooled.console());
+    let ask = |sql: &'static str| {
+        block_on(async { log_in(&direct).await.expect("a login").query(sql).await.expect("rows") })
+    };
+    let mut clients = vec![client(way.clone(), "SELECT pg_sleep(600)")];
+    let asleep = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    until("it keeps the connection", || (!ask(asleep).is_empty()).then_some(()));
+    clients.extend((0..3).map(|_| client(way.clone(), "SELECT 1")));
+    let shows = |dsn: &str, more: &[&str]| {
+        let short = ["watch", "--for", "400ms", "--every", "400ms"];
+        let observed = ["--dsn", dsn, "--observe-pgbouncer", &console];
+        let run = pinchpoint(&[&short[..], &observed, more].concat());
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        run.stdout
+    };
+    let queue = || {
+        let line = shows(&direct, &["--json"]);
+        let seen: Value = serde_json::from_str(&line).expect("a line of JSON");
+        let pooler = seen["observation"]["pooler"].clone();
+        (pooler["clients_waiting_mean"] == 3.0).then_some(pooler)
+    };
+    let pooler = until("three wait", queue);
+    assert_eq!(pooler["servers_active_mean"], 1.0, "{pooler}");
+    assert!(pooler["longest_wait_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{pooler}");
+    let text = shows(&direct, &[]);
+    assert!(
+        text.contains("pooler: clients 3 waiting, 1 active; server connections 1 active"),
+        "{text}"
+    );
+    assert!(!text.contains("not seen"), "{text}");
+    // Another database's pools would not count, where it had any.
+    let (place, _) = direct.rsplit_once('/').expect("a database");
+    let text = shows(&format!("{place}/template1"), &[]);
+    assert!(text.contains("no pool of a database template1; the pools of all count"), "{text}");
+    assert!(text.contains("clients 3 waiting"), "{text}");
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    ask(end);
+    for client in clients {
+        client.join().expect("it ends");
+    }
+}
+
+/// A console that lets nobody in is told, with what to do, and the load goes on without it.
+#[test]
+fn a_console_that_lets_nobody_in_is_told_and_ends_nothing() {
+    let pooled = Pooled::start(&[("admin_users", "somebody"), ("stats_users", "somebody")]);
+    let user = pooled.console();
+    let user = user.split(['/', ':']).find(|part| part.starts_with("pinch")).expect("a user");
+    let add = format!("add {user} to stats_users in pgbouncer.ini");
+    let (direct, console, wrong) = (pooled.direct(), pooled.console(), pooled.wrong());
+    let database = pooled.way();
+    for (url, hint) in [
+        (&console, add.as_str()),
+        (&wrong, "check the password"),
+        (&database, "end the URL in /pgbouncer"),
+    ] {
+        let run = pooled.sql(&[
+            "-c",
+            "2",
+            "-T",
+            "500ms",
+            "--observe-dsn",
+            &direct,
+            "--observe-pgbouncer",
+            url,
+        ]);
+        let (trial, verdict) = read(&run);
+        assert!(run.stderr.contains(hint), "no {hint:?} in {}", run.stderr);
+        assert!(!run.stderr.contains(":wrong@"), "a password is shown: {}", run.stderr);
+        let seen = seen(&trial);
+        assert!(seen.pooler.is_none() && seen.sessions.is_some(), "{seen:?}");
+        assert!(reason(seen, "pgbouncer").is_some_and(|why| why.contains(hint)), "{seen:?}");
+        assert!(verdict.against.iter().any(|text| text.contains(hint)), "{verdict:#?}");
+        // Its process is found by its socket all the same.
+        assert!(seen.process("pgbouncer").is_some(), "{:?}", seen.processes);
+    }
+    let run =
+        pinchpoint(&["watch", "--dsn", &direct, "--observe-pgbouncer", &console, "--for", "300ms"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(
+        run.stdout.contains("not seen: pgbouncer") && run.stdout.contains(&add),
+        "{}",
+        run.stdout
+    );
+}
+
+/// Beside requests to an application, with or without a look at the database.
+#[test]
+fn the_pooler_behind_an_http_server_is_observed_when_it_is_named() {
+    let pooled = Pooled::start(&[]);
+    let (url, direct, console) = (answering(), pooled.direct(), pooled.console());
+    let short = ["http", &url, "-u", "2", "-t", "500ms", "--warmup", "100ms", "-q"];
+    let json = ["--json", "--observe-pgbouncer", &console];
+    let (trial, _) = read(&pinchpoint(&[&short[..], &json].concat()));
+    let queues = seen(&trial).pooler.as_ref().expect("its queues");
+    assert_eq!((queues.clients_waiting_most, &queues.database), (0, &None));
+    // A client of the database's name makes its pool.
+    block_on(log_in(&pooled.way())).expect("a login");
+    let both = ["--observe-pgbouncer", &console, "--observe-dsn", &direct];
+    let run = pinchpoint(&[&short[..], &both].concat());
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let told = format!("(database {}): clients 0 waiting", pooled.server.database());
+    assert!(run.stdout.contains(&told), "{}", run.stdout);
+}
+
+#[test]
+fn what_cannot_be_observed_is_refused_before_anything_starts() {
+    for (arguments, said) in [
+        (
+            &["sql", "--observe-pgbouncer", "postgresql://h"][..],
+            "no pooler stands before a private",
+        ),
+        (&["sql", "--dsn", "postgresql://h/d", "--observe-pgbouncer", "x://h"], "is not usable"),
+        (&["http", "http://127.0.0.1:1", "--observe-pgbouncer", "x://h"], "is not usable"),
+        (&["watch", "--dsn", "postgresql://h/d", "--observe-pgbouncer", "x://h"], "is not usable"),
+        (&["sql", "--observe-dsn", "postgresql://h/d"], "--dsn"),
+    ] {
+        let run = pinchpoint(arguments);
+        assert_eq!(run.code, Some(2), "{arguments:?}: {}", run.stderr);
+        assert!(run.stderr.contains(said), "{arguments:?}: {}", run.stderr);
+    }
+}
