@@ -334,6 +334,9 @@ impl Watcher {
     }
 
     pub(crate) async fn close(self) {
+        if let Some(pooler) = self.pooler {
+            pooler.close().await;
+        }
         if let Some(link) = self.link {
             link.close().await;
         }

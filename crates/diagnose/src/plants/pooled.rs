@@ -40,7 +40,9 @@ pub(super) fn pooled() -> Vec<Case> {
 }
 
 fn queue(trial: &mut Trial, observation: &mut Observation, _: &mut StackFigures) {
-    let waited_us = trial.throughput_per_s * observation.seconds * 14_000.0;
+    // Seven eighths of each operation.
+    let operations = trial.throughput_per_s * observation.seconds;
+    let waited_us = operations * trial.latency_ms.avg * 875.0;
     observation.pooler = Some(PoolerFigures {
         totals: [("total_wait_time".to_owned(), waited_us as u64)].into(),
         clients_waiting_mean: 7.0,

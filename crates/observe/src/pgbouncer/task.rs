@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use pinchpoint_measure::PoolerFigures;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use super::console::{ConsoleError, PoolerConsole};
 use super::queues::{Queues, growth};
@@ -17,6 +18,7 @@ const EVERY: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct PoolerTask {
     turns: mpsc::UnboundedSender<oneshot::Sender<Seen>>,
+    task: JoinHandle<()>,
 }
 
 /// What was seen in a stretch of time, or why nothing was; and what is to be said of it.
@@ -27,8 +29,14 @@ impl PoolerTask {
     pub(crate) async fn open(spec: &PoolerSpec) -> Result<Self, ConsoleError> {
         let console = PoolerConsole::open(&spec.dsn).await?;
         let (turns, inbox) = mpsc::unbounded_channel();
-        tokio::spawn(serve(console, spec.database.clone(), inbox));
-        Ok(Self { turns })
+        let task = tokio::spawn(serve(console, spec.database.clone(), inbox));
+        Ok(Self { turns, task })
+    }
+
+    /// Ends it, and takes leave of the console.
+    pub(crate) async fn close(self) {
+        drop(self.turns);
+        let _ = self.task.await;
     }
 
     /// Ends a stretch of time, and begins the next.
