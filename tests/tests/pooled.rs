@@ -92,13 +92,13 @@ fn reason<'a>(seen: &'a Observation, signal: &str) -> Option<&'a str> {
 }
 
 /// One client at a time has the connection to the server, and seven wait for it. Sessions are seen
-/// past the pooler, under the name of the load, which PgBouncer passes on.
+/// past the pooler, under the name of the load, which PgBouncer passes on, here with an address.
 #[test]
 fn one_server_connection_for_eight_clients_is_named() {
-    let pooled = Pooled::start(&[]);
+    let pooled = Pooled::start(&[("application_name_add_host", "1")]);
     let (direct, console) = (pooled.direct(), pooled.console());
     let observed = ["--observe-dsn", &direct, "--observe-pgbouncer", &console];
-    let run = pooled.sql(&[&["-c", "8", "-T", "2"], &observed[..]].concat());
+    let run = pooled.sql(&[&["-c", "8", "-T", "1"], &observed[..]].concat());
     let (trial, verdict) = read(&run);
     let seen = seen(&trial);
     let queues = seen.pooler.as_ref().expect("its queues");

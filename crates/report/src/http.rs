@@ -162,12 +162,7 @@ impl Sheet {
         );
         self.census(&http.census);
         self.generator(trial);
-        if let Some(seen) = &trial.observation {
-            if let Some(pooler) = &seen.pooler {
-                self.line("pooler", &pooler_text(pooler));
-            }
-            pooler_unseen(seen).for_each(|text| self.line("not seen", &text));
-        }
+        self.pooler(trial);
         self.thresholds(trial);
     }
 
@@ -256,6 +251,14 @@ impl Sheet {
         for gate in trial.gates.iter().filter(|g| !g.passed) {
             self.red("check failed", &format!("{}: {}", gate.name, gate.detail));
         }
+    }
+
+    fn pooler(&mut self, trial: &Trial) {
+        let Some(seen) = &trial.observation else { return };
+        if let Some(pooler) = &seen.pooler {
+            self.line("pooler", &pooler_text(pooler));
+        }
+        pooler_unseen(seen).for_each(|text| self.line("not seen", &text));
     }
 
     fn thresholds(&mut self, trial: &Trial) {

@@ -247,12 +247,7 @@ impl Sheet {
             significant(trial.client_cpu_us_per_op, 3),
             trial.client_cpu_share * 100.0
         ));
-        if let Some(seen) = &trial.observation {
-            if let Some(pooler) = &seen.pooler {
-                self.line(&pooler_text(pooler));
-            }
-            pooler_unseen(seen).for_each(|text| self.line(&format!("not seen: {text}")));
-        }
+        self.pooler(trial);
         for (cause, count) in &trial.errors {
             self.red(&format!("failed: {} × {cause}", group_thousands(*count)));
         }
@@ -283,6 +278,15 @@ impl Sheet {
         if let Some(reason) = &trial.reason {
             self.red(&format!("trouble: {reason}"));
         }
+    }
+
+    /// The queues of a pooler that was to be observed.
+    fn pooler(&mut self, trial: &Trial) {
+        let Some(seen) = &trial.observation else { return };
+        if let Some(pooler) = &seen.pooler {
+            self.line(&pooler_text(pooler));
+        }
+        pooler_unseen(seen).for_each(|text| self.line(&format!("not seen: {text}")));
     }
 
     /// What limited the load, in one line.

@@ -13,7 +13,8 @@ pub(crate) const RULE: Rule = Rule {
     page: Page {
         signature: "PgBouncer uses at least 85 % of the one CPU that its thread can use, or of less \
                     where a limit leaves it less.",
-        evidence: "CPU time of its process; throttling of its control group.",
+        evidence: "CPU time of its process, which is found by its socket where it runs on this \
+                   machine; throttling of its control group.",
         counter_evidence: "Its server connections are all in use: then those are short.",
         advice: &[
             "a second process on the same port (so_reuseport)",

@@ -17,7 +17,8 @@ pub(crate) const RULE: Rule = Rule {
         signature: "At least one client waits for a server connection on average, all of them are \
                     in use, and nobody is short of CPU.",
         evidence: "`SHOW POOLS` (`cl_waiting`, `maxwait`, `sv_active`), sampled; `total_wait_time` \
-                   of `SHOW STATS`.",
+                   of `SHOW STATS`: in a matrix, and of any PgBouncer that `--observe-pgbouncer` \
+                   names.",
         counter_evidence: "The sessions behind it all wait in the server: then that is the cause.",
         advice: &[
             "a larger default_pool_size, as long as throughput grows",

@@ -15,9 +15,10 @@ pub(crate) struct ObserveArgs {
 /// A pooler before the database.
 #[derive(Debug, Args)]
 pub(crate) struct PoolerArgs {
-    /// The admin console of the PgBouncer before the database, such as postgresql://me@db:6432: who waits
-    /// there for a server connection, its totals, its CPU where it runs here. Its user is in stats_users
-    /// or admin_users; nothing but SHOW is said to it. A password may come from PGPASSWORD.
+    /// The admin console of the PgBouncer before the database, such as `postgresql://me@db:6432`: who
+    /// waits there for a server connection, its totals, its CPU where it runs here. Its user is in
+    /// `stats_users` or `admin_users`; nothing but SHOW is said to it. A password may come from
+    /// PGPASSWORD.
     #[arg(long, value_name = "URL")]
     pub(crate) observe_pgbouncer: Option<String>,
 }

@@ -10,7 +10,7 @@ Examples:
   pinchpoint watch --dsn postgresql://me@db.example/shop
   pinchpoint watch --dsn postgresql://me@db.example/shop --for 10s > waits.txt
   pinchpoint watch --dsn postgresql://me@db.example/shop --json | jq .observation.sessions
-  pinchpoint watch --dsn postgresql://me@db.example/shop --observe-pgbouncer postgresql://me@db.example:6432
+  pinchpoint watch --dsn postgresql://me@db/shop --observe-pgbouncer postgresql://me@db:6432
 
 It sees the clients of the DSN's database, but not pinchpoint's own administration. A role without
 pg_read_all_stats sees its own sessions only, and is told so.")]
