@@ -7,19 +7,19 @@ use crate::text::clean;
 /// What an observation calls the console of a pooler, and the load's pool in it.
 const SIGNALS: [&str; 2] = ["pgbouncer", "the load's own pool"];
 
-/// The queues on a line: who waits for a server connection, and how many of those there are.
-pub(crate) fn pooler_line(pooler: &PoolerFigures) -> String {
+/// Who waits for a server connection, and how many of those there are.
+pub(crate) fn pooler_parts(pooler: &PoolerFigures) -> [String; 2] {
     let number = |value: f64| significant(value, 3);
-    let mut clients = format!("{} waiting", number(pooler.clients_waiting_mean));
-    if let Some(active) = pooler.clients_active_mean {
-        clients.push_str(&format!(", {} active", number(active)));
-    }
-    let mut servers = format!("{} active", number(pooler.servers_active_mean));
-    if let Some(idle) = pooler.servers_idle_mean {
-        servers.push_str(&format!(", {} idle", number(idle)));
-    }
-    let longest = number(pooler.longest_wait_ms);
-    format!("clients {clients}; server connections {servers}; longest wait {longest} ms")
+    let active = pooler.clients_active_mean.map(|mean| format!(", {} active", number(mean)));
+    let idle = pooler.servers_idle_mean.map(|mean| format!(", {} idle", number(mean)));
+    let clients = format!(
+        "clients {} waiting{}, longest wait {} ms",
+        number(pooler.clients_waiting_mean),
+        active.unwrap_or_default(),
+        number(pooler.longest_wait_ms)
+    );
+    let servers = number(pooler.servers_active_mean);
+    [clients, format!("server connections {servers} active{}", idle.unwrap_or_default())]
 }
 
 /// The same for a summary, with the program and the pool that is meant.
@@ -29,7 +29,7 @@ pub(crate) fn pooler_text(pooler: &PoolerFigures) -> String {
         Some(database) => format!(" (database {})", clean(database)),
         None => String::new(),
     };
-    format!("{}{of}: {}", clean(version), pooler_line(pooler))
+    format!("{}{of}: {}", clean(version), pooler_parts(pooler).join("; "))
 }
 
 /// What of it could not be seen.
@@ -52,14 +52,14 @@ mod tests {
         };
         assert_eq!(
             pooler_text(&pooler),
-            "PgBouncer: clients 7.04 waiting; server connections 1 active; longest wait 12.3 ms"
+            "PgBouncer: clients 7.04 waiting, longest wait 12.3 ms; server connections 1.00 active"
         );
         (pooler.clients_active_mean, pooler.servers_idle_mean) = (Some(3.0), Some(0.5));
         pooler.version = Some("PgBouncer 1.18.0\u{1b}[2J".to_owned());
         pooler.database = Some("shop".to_owned());
         let text = pooler_text(&pooler);
         assert!(!text.contains('\u{1b}'), "{text:?}");
-        assert!(text.contains("(database shop): clients 7.04 waiting, 3 active;"), "{text}");
-        assert!(text.contains("1 active, 0.5 idle;"), "{text}");
+        assert!(text.contains("(database shop): clients 7.04 waiting, 3.00 active, "), "{text}");
+        assert!(text.contains("connections 1.00 active, 0.500 idle"), "{text}");
     }
 }

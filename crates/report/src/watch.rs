@@ -5,7 +5,7 @@ use pinchpoint_measure::{
     significant,
 };
 
-use crate::pooler::pooler_line;
+use crate::pooler::pooler_parts;
 use crate::text::{clean, pad, pad_left, percent, shorten};
 
 /// Widest bar.
@@ -27,7 +27,9 @@ pub fn watch_screen(seen: &Observation, width: usize) -> String {
         lines.push(states(sessions));
     }
     lines.push(traffic(seen));
-    lines.extend(pooler(seen));
+    if let Some([clients, servers]) = pooler(seen) {
+        lines.extend([clients, format!("        {servers}")]);
+    }
     lines.extend(machine(seen));
     lines.push(String::new());
     lines.extend(seen.sessions.iter().flat_map(waits));
@@ -51,7 +53,7 @@ pub fn watch_line(seen: &Observation) -> String {
         }
     }
     parts.push(traffic(seen));
-    parts.extend(pooler(seen));
+    parts.extend(pooler(seen).map(|parts| parts.join("; ")));
     if let Some(blocker) = seen.sessions.as_ref().and_then(|s| s.blockers.first()) {
         parts.push(format!(
             "blocked by {} ({})",
@@ -128,13 +130,13 @@ fn traffic(seen: &Observation) -> String {
 }
 
 /// The queues of the pooler before it, and its CPU where it is of this machine.
-fn pooler(seen: &Observation) -> Option<String> {
-    let mut text = format!("pooler: {}", pooler_line(seen.pooler.as_ref()?));
+fn pooler(seen: &Observation) -> Option<[String; 2]> {
+    let [clients, mut servers] = pooler_parts(seen.pooler.as_ref()?);
     let process = seen.processes.iter().find(|process| process.name == "pgbouncer");
     if let Some(cpu_s) = process.and_then(|process| process.cpu_s) {
-        text.push_str(&format!("; {} cores", number(cpu_s / seen.seconds.max(1e-9))));
+        servers.push_str(&format!("; {} cores", number(cpu_s / seen.seconds.max(1e-9))));
     }
-    Some(text)
+    Some([format!("pooler: {clients}"), servers])
 }
 
 /// CPU and disk, where the server is of this machine.
@@ -310,9 +312,13 @@ mod tests {
             cpu_s: Some(0.5),
             ..ProcessFigures::default()
         });
-        let line = "pooler: clients 7 waiting, 1 active; server connections 1 active, 0 idle; \
-                    longest wait 12.3 ms; 0.25 cores";
-        assert!(watch_screen(&seen, 120).lines().any(|shown| shown == line));
+        let screen = watch_screen(&seen, 80);
+        let lines = [
+            "pooler: clients 7.00 waiting, 1.00 active, longest wait 12.3 ms",
+            "        server connections 1.00 active, 0 idle; 0.250 cores",
+        ];
+        assert!(screen.contains(&lines.join("\n")), "{screen}");
+        let line = lines.map(str::trim).join("; ");
         assert!(watch_line(&seen).contains(&format!(" | {line} | ")), "{}", watch_line(&seen));
     }
 
