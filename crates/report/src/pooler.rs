@@ -4,8 +4,10 @@ use pinchpoint_measure::{Observation, PoolerFigures, significant};
 
 use crate::text::clean;
 
-/// What an observation calls the console of a pooler, and the load's pool in it.
-const SIGNALS: [&str; 2] = ["pgbouncer", "the load's own pool"];
+/// What an observation calls the console of a pooler.
+const CONSOLE: &str = "pgbouncer";
+/// That, the load's pool in it, and its process.
+const SIGNALS: [&str; 3] = [CONSOLE, "the load's own pool", "PgBouncer's CPU"];
 
 /// Who waits for a server connection, and how many of those there are.
 pub(crate) fn pooler_parts(pooler: &PoolerFigures) -> [String; 2] {
@@ -30,6 +32,11 @@ pub(crate) fn pooler_text(pooler: &PoolerFigures) -> String {
         None => String::new(),
     };
     format!("{}{of}: {}", clean(version), pooler_parts(pooler).join("; "))
+}
+
+/// Whether the queues were asked for in vain.
+pub(crate) fn pooler_is_unseen(seen: &Observation) -> bool {
+    seen.missing.iter().any(|gap| gap.signal == CONSOLE)
 }
 
 /// What of it could not be seen.

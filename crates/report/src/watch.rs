@@ -5,7 +5,7 @@ use pinchpoint_measure::{
     significant,
 };
 
-use crate::pooler::pooler_parts;
+use crate::pooler::{pooler_is_unseen, pooler_parts};
 use crate::text::{clean, pad, pad_left, percent, shorten};
 
 /// Widest bar.
@@ -54,6 +54,10 @@ pub fn watch_line(seen: &Observation) -> String {
     }
     parts.push(traffic(seen));
     parts.extend(pooler(seen).map(|parts| parts.join("; ")));
+    if pooler_is_unseen(seen) {
+        // It may have gone since the first line, which says why.
+        parts.push("pooler: not seen".to_owned());
+    }
     if let Some(blocker) = seen.sessions.as_ref().and_then(|s| s.blockers.first()) {
         parts.push(format!(
             "blocked by {} ({})",
@@ -320,6 +324,10 @@ mod tests {
         assert!(screen.contains(&lines.join("\n")), "{screen}");
         let line = lines.map(str::trim).join("; ");
         assert!(watch_line(&seen).contains(&format!(" | {line} | ")), "{}", watch_line(&seen));
+        seen.pooler = None;
+        assert!(!watch_line(&seen).contains("pooler"), "nobody asked for it");
+        seen.missing.push(Missing { signal: "pgbouncer".to_owned(), reason: "gone".to_owned() });
+        assert!(watch_line(&seen).contains(" | pooler: not seen | "), "{}", watch_line(&seen));
     }
 
     #[test]

@@ -12,6 +12,8 @@ use crate::missing::Gaps;
 
 /// Between two looks: often enough to see a queue.
 const EVERY: Duration = Duration::from_millis(100);
+/// A console that was lost is not waited for, while the next stretch of time goes by.
+const REOPEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Looks at the queues on a task of its own: a pooler that is busy answers late, and looks at the
 /// server are not to wait for that, nor to follow it.
@@ -29,7 +31,7 @@ impl PoolerTask {
     pub(crate) async fn open(spec: &PoolerSpec) -> Result<Self, ConsoleError> {
         let console = PoolerConsole::open(&spec.dsn).await?;
         let (turns, inbox) = mpsc::unbounded_channel();
-        let task = tokio::spawn(serve(console, spec.database.clone(), inbox));
+        let task = tokio::spawn(serve(console, spec.clone(), inbox));
         Ok(Self { turns, task })
     }
 
@@ -61,11 +63,10 @@ impl PoolerTask {
 
 async fn serve(
     console: PoolerConsole,
-    database: Option<String>,
+    spec: PoolerSpec,
     mut inbox: mpsc::UnboundedReceiver<oneshot::Sender<Seen>>,
 ) {
-    let mut course =
-        Course { console, database, queues: None, totals: BTreeMap::new(), lost: None };
+    let mut course = Course { console, spec, queues: None, totals: BTreeMap::new(), lost: None };
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -86,7 +87,7 @@ async fn serve(
 /// A stretch of time under observation, if there is one.
 struct Course {
     console: PoolerConsole,
-    database: Option<String>,
+    spec: PoolerSpec,
     queues: Option<Queues>,
     totals: BTreeMap<String, BTreeMap<String, u64>>,
     lost: Option<ConsoleError>,
@@ -104,26 +105,32 @@ impl Course {
         }
     }
 
+    /// Begins anew with a pooler that may have been restarted.
+    async fn reopen(&mut self) -> Result<(), ConsoleError> {
+        let opened = tokio::time::timeout(REOPEN_WITHIN, PoolerConsole::open(&self.spec.dsn)).await;
+        let seconds = REOPEN_WITHIN.as_secs();
+        self.console = opened.unwrap_or(Err(ConsoleError::Silent { asked: "a login", seconds }))?;
+        self.totals = self.console.totals().await?;
+        self.queues = Some(Queues::default());
+        Ok(())
+    }
+
     async fn turn(&mut self) -> Seen {
         if self.lost.is_none() && self.queues.as_ref().is_some_and(Queues::is_empty) {
             // However short it was, there is a look.
             self.look().await;
         }
-        if let Some(lost) = &self.lost {
-            return Err(lost.clone());
+        if let Some(lost) = self.lost.take() {
+            self.lost = self.reopen().await.err();
+            return Err(lost);
         }
-        let totals = match self.console.totals().await {
-            Ok(totals) => totals,
-            Err(error) => {
-                self.lost = Some(error.clone());
-                return Err(error);
-            }
-        };
+        let totals = self.console.totals().await.inspect_err(|e| self.lost = Some(e.clone()))?;
         let queues = self.queues.replace(Queues::default()).unwrap_or_default();
         let before = std::mem::replace(&mut self.totals, totals);
         // PgBouncer has names of its own for databases, and the load's may go by another one.
-        let own = self.database.as_deref().filter(|name| queues.has(name));
-        let note = self.database.as_ref().filter(|_| own.is_none()).map(|name| {
+        let wanted = self.spec.database.as_deref();
+        let own = wanted.filter(|name| queues.has(name));
+        let note = wanted.filter(|_| own.is_none()).map(|name| {
             format!("PgBouncer has no pool of a database {name}; the pools of all count")
         });
         let figures = PoolerFigures {
