@@ -242,12 +242,12 @@ impl Sheet {
         if !parts.is_empty() {
             self.line(&format!("mean by phase: {} ms", parts.join(", ")));
         }
+        self.pooler(trial);
         self.line(&format!(
             "generator: {} µs of CPU a transaction, {:.0} % of its threads' CPU",
             significant(trial.client_cpu_us_per_op, 3),
             trial.client_cpu_share * 100.0
         ));
-        self.pooler(trial);
         for (cause, count) in &trial.errors {
             self.red(&format!("failed: {} × {cause}", group_thousands(*count)));
         }

@@ -12,9 +12,9 @@ Examples:
   pinchpoint sql -b select-only@9 -b simple-update@1 -s 10 -c 16 -M prepared
   pinchpoint sql --init tables.sql -f script.sql -c 8 --cpus 0.5
   pinchpoint sql --dsn postgresql://me@db.example/test -f script.sql -c 16 -R 500
+  pinchpoint sql --list                               the built-in scripts; --show NAME prints one
   pinchpoint sql --dsn postgresql://me@db:6432/shop -S -c 16 --observe-dsn postgresql://me@db/shop \\
       --observe-pgbouncer postgresql://me@db:6432
-  pinchpoint sql --list                               the built-in scripts; --show NAME prints one
 
 The letters mean what they mean to pgbench, whose -h, -p, -U and database are one --dsn here. Unlike
 pgbench: a warm-up comes first (--warmup 0s for none), a failed transaction is counted and its client
@@ -30,6 +30,14 @@ pub(crate) struct SqlArgs {
     /// and the scripts change. A password may come from PGPASSWORD.
     #[arg(long, value_name = "URL", conflicts_with = "pg_bin")]
     pub(crate) dsn: Option<String>,
+
+    /// Where the server itself is, to be observed under this load, when --dsn leads through a pooler.
+    /// Nothing on it is changed.
+    #[arg(long, value_name = "URL", requires = "dsn")]
+    pub(crate) observe_dsn: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) pooler: PoolerArgs,
 
     /// A script, and how often it is chosen among several; may be given several times
     #[arg(long, short = 'f', value_name = "FILE[@WEIGHT]")]
@@ -179,14 +187,6 @@ pub(crate) struct SqlArgs {
     /// and the hold are changed.
     #[arg(long)]
     pub(crate) prove: bool,
-
-    /// Where the server itself is, to be observed under this load, when --dsn leads through a pooler.
-    /// Nothing on it is changed.
-    #[arg(long, value_name = "URL", requires = "dsn")]
-    pub(crate) observe_dsn: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) pooler: PoolerArgs,
 
     /// Directory for the result: result.json, metrics.csv, histograms [default: none]
     #[arg(long, value_name = "DIR")]
