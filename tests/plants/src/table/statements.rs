@@ -129,8 +129,8 @@ pub(super) const UNPREPARED: Plant = Plant {
 fn sorted(strength: Strength) -> &'static str {
     strength.of([
         "SELECT count(*) FROM (SELECT x FROM t ORDER BY n, x OFFSET 0) s;\n",
-        "SELECT count(*) FROM (SELECT left(x, 200) FROM wide ORDER BY n OFFSET 0) s;\n",
-        "SELECT count(*) FROM (SELECT x FROM wide ORDER BY n OFFSET 0) s;\n",
+        "SELECT sum(length(x)) FROM (SELECT left(x, 200) AS x FROM wide ORDER BY n OFFSET 0) s;\n",
+        "SELECT sum(length(x)) FROM (SELECT x FROM wide ORDER BY n OFFSET 0) s;\n",
     ])
 }
 
