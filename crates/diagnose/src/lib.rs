@@ -40,8 +40,9 @@ pub use judge::{hold_against, judge};
 pub use machine::Machine;
 pub use pool_advice::{PoolLevel, PoolRound, pool_advice};
 pub use predict::{
-    MODEL, Outlook, ProcessDemand, Sounding, SoundingPlan, StackSounding, StackStep, Unpredicted,
-    cache_hits, predict, predict_step, predict_users, soundings,
+    MODEL, Outlook, ProcessDemand, ScriptSounding, ScriptStep, Sounding, SoundingPlan,
+    StackSounding, StackStep, Unpredicted, cache_hits, clients_to_try, predict, predict_script,
+    predict_step, predict_users, soundings,
 };
 pub use probe::{ProbeReading, probe_figures, weigh_probes};
 pub use reference::verdicts_reference;

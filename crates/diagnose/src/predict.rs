@@ -4,6 +4,7 @@ mod change;
 mod commit;
 mod connection;
 mod model;
+mod script;
 mod service;
 mod sounding;
 mod statement;
@@ -18,6 +19,7 @@ use crate::{Experience, Machine};
 pub use change::{
     ProcessDemand, StackSounding, StackStep, cache_hits, predict_step, predict_users,
 };
+pub use script::{ScriptSounding, ScriptStep, clients_to_try, predict_script};
 pub use sounding::{Sounding, SoundingPlan, soundings};
 pub use unpredicted::Unpredicted;
 

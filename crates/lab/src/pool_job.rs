@@ -70,7 +70,10 @@ impl PoolJob {
             observe: Observe::default(),
             shows_statements: false,
             account: SqlAccount::default(),
+            synchronous_commit: None,
             prove: false,
+            next: Vec::new(),
+            ledger: None,
             directory: None,
         }
     }

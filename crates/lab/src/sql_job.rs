@@ -2,11 +2,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinchpoint_measure::Threshold;
+use pinchpoint_measure::{SqlLever, Threshold};
 use pinchpoint_plan::LoadPlan;
 use pinchpoint_script::{BUILT_IN, BuiltIn, Compiler, Program, Protocol, Value, built_in_names};
 
 use crate::error::LabError;
+use crate::ledger::Ledger;
 use crate::observe_job::Observe;
 use crate::options::Target;
 use crate::pgbench_tables::LARGEST_SCALE;
@@ -33,8 +34,15 @@ pub struct SqlJob {
     pub shows_statements: bool,
     /// What is counted, judged and written beside the figures of the summary.
     pub account: SqlAccount,
+    /// Whether the load's own sessions wait for their commits to be on disk; as the server has it
+    /// when absent.
+    pub synchronous_commit: Option<bool>,
     /// Whether to prove the verdict: after the trials, demands are made larger on purpose.
     pub prove: bool,
+    /// What is changed afterwards, each by itself: predicted, run, and held against its prediction.
+    pub next: Vec<SqlLever>,
+    /// Where what became of the predictions is kept, and learned from.
+    pub ledger: Option<Ledger>,
     /// The result directory; a result is kept in memory alone when absent.
     pub directory: Option<PathBuf>,
 }
@@ -253,6 +261,7 @@ impl SqlJob {
         if self.transactions == Some(0) {
             return refuse("a client runs at least one transaction");
         }
+        self.check_next()?;
         // A stand-in for the scale and the seed, which are not known yet.
         self.work.program(1, 1).map(|_| ())
     }

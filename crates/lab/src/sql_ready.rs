@@ -91,6 +91,25 @@ async fn prepare(job: &SqlJob, server: &mut Server, desk: &mut Desk<'_>) -> Resu
         None if built_in => pgbench_tables::scale(server).await?,
         None => 1,
     };
+    tidy(job, server).await?;
+    Ok(scale)
+}
+
+/// Brings the tables back to where a load begins, after another.
+pub(crate) async fn make_alike(
+    job: &SqlJob,
+    server: &mut Server,
+    cancel: &Cancel,
+) -> Result<(), LabError> {
+    tokio::select! {
+        made = tidy(job, server) => made,
+        () = cancelled(cancel) => Err(LabError::Interrupted),
+    }
+}
+
+/// What is vacuumed and emptied before a load, as far as that is wanted.
+async fn tidy(job: &SqlJob, server: &mut Server) -> Result<(), LabError> {
+    let built_in = job.work.uses_built_in();
     // On a server that is not ours nothing is changed that the scripts do not change themselves.
     let tidied = built_in && server.is_managed() && job.server.vacuum != Vacuuming::Nothing;
     if tidied {
@@ -102,5 +121,5 @@ async fn prepare(job: &SqlJob, server: &mut Server, desk: &mut Desk<'_>) -> Resu
     if server.is_managed() {
         server.execute("CHECKPOINT", "write a checkpoint").await?;
     }
-    Ok(scale)
+    Ok(())
 }

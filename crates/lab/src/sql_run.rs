@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use pinchpoint_diagnose::{Machine, verdict, weigh_probes};
+use pinchpoint_diagnose::{Experience, weigh_probes};
 use pinchpoint_measure::{
     Event, Factors, RunResult, RunStatus, RungPlan, Sink, Trial, TrialStatus, Variant,
     VariantStatus,
@@ -20,9 +20,10 @@ use crate::run::Finished;
 use crate::server::Server;
 use crate::sql_job::{SqlConnection, SqlJob};
 use crate::sql_log::OpenLog;
-use crate::sql_ready::{bring_up, make_ready};
+use crate::sql_ready::{bring_up, make_alike, make_ready};
+use crate::sql_sounding::EXPECTED_S;
 use crate::sql_trial::SqlTrial;
-use crate::{clock, environment, summary};
+use crate::{clock, environment, forecast, remembered, summary};
 
 const NAME: &str = "sql";
 
@@ -40,7 +41,7 @@ pub fn run_sql(job: &SqlJob, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Fin
         .map_err(LabError::Runtime)?;
     let log = OpenLog::open(job, 1, threads(job))?;
     let desk = Desk { directory, sink };
-    let mut run = SqlRun { job, desk, cancel, result: blank(job)?, log };
+    let mut run = SqlRun::new(job, desk, cancel, log)?;
     let mut steal = CpuSampler::new();
     steal.sample();
     let error = runtime.block_on(run.go()).err();
@@ -48,17 +49,22 @@ pub fn run_sql(job: &SqlJob, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Fin
     run.finish(error)
 }
 
-struct SqlRun<'a> {
+/// A run under way.
+pub(crate) struct SqlRun<'a> {
     job: &'a SqlJob,
-    desk: Desk<'a>,
-    cancel: &'a Cancel,
-    result: RunResult,
+    /// The load as given, and with each lever that is tried after it; a variant of each.
+    pub(crate) loads: Vec<SqlJob>,
+    pub(crate) desk: Desk<'a>,
+    pub(crate) cancel: &'a Cancel,
+    pub(crate) result: RunResult,
     /// The first trial's log, until it begins.
     log: Option<OpenLog>,
+    /// What the predictions of past runs teach.
+    pub(crate) experience: Experience,
 }
 
 /// A result with nothing measured yet.
-fn blank(job: &SqlJob) -> Result<RunResult, LabError> {
+fn blank(job: &SqlJob, loads: &[SqlJob]) -> Result<RunResult, LabError> {
     let title = match job.work.named()?.as_slice() {
         [only] => only.title.clone(),
         several => format!("{} scripts", several.len()),
@@ -66,10 +72,12 @@ fn blank(job: &SqlJob) -> Result<RunResult, LabError> {
     let plan = blank_plan(&job.load, String::new());
     let mut result = crate::blank::blank(NAME, &format!("Load by {title}"), plan);
     result.environment = environment::of_machine(None);
-    result.variants.push(Variant {
-        name: NAME.to_owned(),
+    let levers = job.next.iter().map(|lever| (lever.to_string(), format!("{title}, with {lever}")));
+    let names = std::iter::once((NAME.to_owned(), title.clone())).chain(levers);
+    result.variants.extend(names.zip(loads).map(|((name, title), load)| Variant {
+        name,
         title,
-        factors: factors(job),
+        factors: factors(load),
         status: VariantStatus::Pending,
         reason: None,
         trials: Vec::new(),
@@ -77,7 +85,7 @@ fn blank(job: &SqlJob) -> Result<RunResult, LabError> {
         verdict: None,
         prediction: None,
         unpredicted: None,
-    });
+    }));
     Ok(result)
 }
 
@@ -97,26 +105,60 @@ pub(crate) fn factors(job: &SqlJob) -> Factors {
     if let Some(pool) = pool {
         factors.insert("pool".to_owned(), json!(pool));
     }
+    if let Some(on) = job.synchronous_commit {
+        factors.insert("synchronous_commit".to_owned(), json!(if on { "on" } else { "off" }));
+    }
     factors
 }
 
-impl SqlRun<'_> {
-    async fn go(&mut self) -> Result<(), LabError> {
+impl<'a> SqlRun<'a> {
+    fn new(
+        job: &'a SqlJob,
+        desk: Desk<'a>,
+        cancel: &'a Cancel,
+        log: Option<OpenLog>,
+    ) -> Result<Self, LabError> {
+        let changed = job.next.iter().map(|lever| job.with_lever(*lever));
+        let loads: Vec<SqlJob> = std::iter::once(job.clone()).chain(changed).collect();
+        let result = blank(job, &loads)?;
+        let mut run =
+            Self { job, loads, desk, cancel, result, log, experience: Experience::default() };
+        // Only what is predicted learns.
+        let ledger = job.ledger.as_ref().filter(|_| !job.next.is_empty());
+        let (experience, unreadable) = remembered::experience(ledger);
+        run.experience = experience;
+        if let Some(text) = unreadable {
+            run.warn(text);
+        }
+        Ok(run)
+    }
+
+    fn announce(&mut self) {
         let load = &self.job.load;
         let directory = self.desk.shown();
+        let plan = |v: &Variant| RungPlan { name: v.name.clone(), title: v.title.clone() };
+        let each_s = f64::from(load.trials) * (load.duration.as_secs_f64() + 1.0);
+        let probes_s = if self.job.prove { probes_s(load.duration) } else { 0.0 };
         self.desk.tell(&Event::RunStarted {
             experiment: NAME.to_owned(),
-            rungs: vec![RungPlan {
-                name: NAME.to_owned(),
-                title: self.result.variants[0].title.clone(),
-            }],
+            rungs: self.result.variants.iter().map(plan).collect(),
             trials: load.trials,
-            expected_s: f64::from(load.trials) * (load.duration.as_secs_f64() + 1.0)
-                + if self.job.prove { probes_s(load.duration) } else { 0.0 },
+            expected_s: each_s * self.loads.len() as f64
+                + probes_s
+                + EXPECTED_S * self.job.next.len() as f64,
             directory,
             cases: true,
         });
-        let connections = u64::from(self.job.clients);
+    }
+
+    fn warn(&mut self, text: String) {
+        self.desk.tell(&Event::Warning { text: text.clone() });
+        self.result.warnings.push(text);
+    }
+
+    async fn go(&mut self) -> Result<(), LabError> {
+        self.announce();
+        let connections = self.loads.iter().map(SqlJob::connections).max().unwrap_or(1);
         let mut server = self.job.server.clone();
         if self.job.prove {
             // Limits nothing, and prepares what a probe changes.
@@ -148,20 +190,26 @@ impl SqlRun<'_> {
     async fn load_on(&mut self, server: &mut Server) -> Result<(), LabError> {
         self.result.environment = environment::describe(server).await?;
         for warning in environment::warnings(&self.result.environment) {
-            self.desk.tell(&Event::Warning { text: warning.clone() });
-            self.result.warnings.push(warning);
+            self.warn(warning);
         }
         let scale = make_ready(self.job, server, &mut self.desk, self.cancel).await?;
-        let program = self.job.work.program(scale, self.result.plan.seed)?;
         note_commit(&mut self.result);
-        for number in 1..=self.job.load.trials {
-            if self.cancel.is_cancelled() {
-                return Err(LabError::Interrupted);
+        for at in 0..self.loads.len() {
+            let program = self.loads[at].work.program(scale, self.result.plan.seed)?;
+            if let Some(before) = at.checked_sub(1) {
+                self.look_ahead(server, at, self.job.next[before], &program).await?;
+                // The tables as the load before found them.
+                make_alike(&self.loads[at], server, self.cancel).await?;
             }
-            self.trial(server, number, scale, &program).await?;
-        }
-        if self.job.prove {
-            self.prove(server, &program).await?;
+            for number in 1..=self.job.load.trials {
+                if self.cancel.is_cancelled() {
+                    return Err(LabError::Interrupted);
+                }
+                self.trial(server, at, number, scale, &program).await?;
+            }
+            if at == 0 && self.job.prove {
+                self.prove(server, &program).await?;
+            }
         }
         Ok(())
     }
@@ -193,26 +241,28 @@ impl SqlRun<'_> {
     async fn trial(
         &mut self,
         server: &mut Server,
+        at: usize,
         number: u32,
         scale: u64,
         program: &Arc<Program>,
     ) -> Result<(), LabError> {
-        let job = self.job;
-        let variant = &self.result.variants[0];
-        let factors = variant.factors.clone();
+        let job = &self.loads[at];
+        let variant = &self.result.variants[at];
+        let (name, factors) = (variant.name.clone(), variant.factors.clone());
         self.desk.tell(&Event::TrialStarted {
-            variant: NAME.to_owned(),
+            variant: name.clone(),
             trial: number,
             trials: job.load.trials,
             factors: factors.clone(),
         });
-        let left = f64::from(job.load.trials - number);
+        let later = (self.loads.len() - 1 - at) as f64 * f64::from(job.load.trials);
+        let left = f64::from(job.load.trials - number) + later;
         let log = match self.log.take() {
             Some(first) => Some(first),
-            None => OpenLog::open(job, number, threads(job))?,
+            None => OpenLog::open(job, at as u32 * job.load.trials + number, threads(job))?,
         };
         let run = SqlTrial {
-            variant: NAME,
+            variant: &name,
             number,
             factors,
             work: &job.work,
@@ -226,11 +276,11 @@ impl SqlRun<'_> {
             transactions: job.transactions,
             load: &job.load,
             threads: threads(job),
-            // The first trial draws what pgbench draws from the same seed.
+            // The first trial draws what pgbench draws from the same seed, whatever the lever.
             seed: self.result.plan.seed.wrapping_add(u64::from(number - 1) << 32),
-            dsn: server.dsn().clone(),
+            dsn: job.dsn(server),
             observed: server.observer_spec(self.result.plan.seed),
-            log: self.desk.histogram_log(NAME, number)?,
+            log: self.desk.histogram_log(&name, number)?,
             cancel: self.cancel,
             left_after_s: left * job.load.duration.as_secs_f64(),
         };
@@ -239,11 +289,13 @@ impl SqlRun<'_> {
         let unwritten = log.and_then(|log| self.keep_log(&mut trial, log));
         let interrupted = trial.status == TrialStatus::Interrupted;
         let died = server.obituary();
-        let variant = &mut self.result.variants[0];
+        let variant = &mut self.result.variants[at];
         variant.trials.push(trial.clone());
         summary::update(variant);
-        self.desk.tell(&Event::TrialEnded { variant: NAME.to_owned(), trial: Box::new(trial) });
-        self.conclude();
+        self.desk.tell(&Event::TrialEnded { variant: name, trial: Box::new(trial) });
+        if let Some(event) = forecast::diagnose(&mut self.result, at) {
+            self.desk.tell(&event);
+        }
         self.desk.write(&self.result)?;
         match died {
             _ if interrupted => Err(LabError::Interrupted),
@@ -262,8 +314,7 @@ impl SqlRun<'_> {
                  load was not to wait for it",
                 figures.lost
             );
-            self.desk.tell(&Event::Warning { text: text.clone() });
-            self.result.warnings.push(text);
+            self.warn(text);
         }
         if let Some(sql) = &mut trial.sql {
             sql.log = Some(figures);
@@ -271,22 +322,18 @@ impl SqlRun<'_> {
         error
     }
 
-    /// What limited the load, as far as is known so far.
-    fn conclude(&mut self) {
-        let environment = &self.result.environment;
-        let machine = Machine { cpus: environment.cpus, fsync_us: environment.fsync_us };
-        let variant = &mut self.result.variants[0];
-        variant.verdict = verdict(variant, &machine);
-        if let Some(found) = variant.verdict.clone() {
-            self.desk.tell(&Event::Verdict { variant: NAME.to_owned(), verdict: Box::new(found) });
-        }
-    }
-
     fn finish(mut self, error: Option<LabError>) -> Result<Finished, LabError> {
         if let Some(log) = self.log.take() {
             log.discard();
         }
         finish(&mut self.result, error.as_ref());
+        for event in remembered::judge(&mut self.result) {
+            self.desk.tell(&event);
+        }
+        let ledger = self.job.ledger.as_ref();
+        if let Some(text) = ledger.and_then(|l| remembered::remember(&self.result, l)) {
+            self.warn(text);
+        }
         self.desk.write(&self.result)?;
         self.desk.tell(&Event::RunEnded { status: self.result.status });
         let directory = self.desk.directory.map(|d| d.path().to_owned()).unwrap_or_default();
@@ -313,7 +360,8 @@ pub(crate) fn note_commit(result: &mut RunResult) {
     for variant in &mut result.variants {
         if let Some(commit) = &commit {
             let commit = if commit == "off" { "off" } else { "on" };
-            variant.factors.insert("synchronous_commit".to_owned(), json!(commit));
+            let known = variant.factors.entry("synchronous_commit".to_owned());
+            known.or_insert_with(|| json!(commit));
         }
     }
 }

@@ -8,6 +8,7 @@ mod exit;
 mod factor;
 mod http;
 mod latency;
+mod lever;
 mod metric;
 mod observation;
 mod outcome;
@@ -32,6 +33,7 @@ pub use exit::ExitCode;
 pub use factor::{Factors, factor_text, factor_u64};
 pub use http::{Census, CheckFigures, Endpoint, HttpFigures, Lookups, Second, ThresholdOutcome};
 pub use latency::Latency;
+pub use lever::{SqlLever, SqlLeverError, SqlProtocol};
 pub use metric::{Direction, INTERVAL_METRICS, Metric, MetricValue, TRIAL_METRICS, Unit};
 pub use observation::{
     BackendCpu, Blocker, HostFigures, Missing, Observation, SessionSamples, SlowFigures,

@@ -15,6 +15,7 @@ mod html;
 mod http;
 mod markdown;
 mod matrix;
+mod next;
 mod plots;
 mod pool;
 mod pooler;

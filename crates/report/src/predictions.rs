@@ -8,18 +8,23 @@ use crate::text::{clean, count};
 /// `6 of 7 predictions held, median width × 1.7.`, and what is not what was stated.
 pub(crate) fn lines(result: &RunResult) -> Vec<String> {
     let mut lines: Vec<String> = fared(result).into_iter().collect();
+    lines.extend(broken(result));
+    lines
+}
+
+/// A warning for each prediction that is not what was stated.
+pub(crate) fn broken(result: &RunResult) -> impl Iterator<Item = String> {
     let broken = result
         .variants
         .iter()
         .filter(|v| v.prediction.as_ref().is_some_and(|p| p.seal_holds() == Some(false)));
-    lines.extend(broken.map(|variant| {
+    broken.map(|variant| {
         format!(
             "Warning: the prediction of {} does not match its hash: it is not what was stated \
              before that was run.",
             clean(&variant.name)
         )
-    }));
-    lines
+    })
 }
 
 fn fared(result: &RunResult) -> Option<String> {

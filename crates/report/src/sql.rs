@@ -13,6 +13,7 @@ use crate::probes::probe_lines;
 use crate::table::{Flow, Paint, Style};
 use crate::text::{clean, shorten};
 use crate::{File, csv, file};
+use crate::{next, predictions};
 
 /// Whether a result is of a load of scripts.
 pub(crate) fn is_sql(result: &RunResult) -> bool {
@@ -22,7 +23,9 @@ pub(crate) fn is_sql(result: &RunResult) -> bool {
 /// Every file that derives from such a result.
 pub(crate) fn files(result: &RunResult) -> Vec<File> {
     let mut files = csv::files(result);
-    files.retain(|f| !f.path.starts_with("metrics/"));
+    if result.variants.len() == 1 {
+        files.retain(|f| !f.path.starts_with("metrics/"));
+    }
     let summary = summary(result, 100, Style::Plain);
     let markdown =
         format!("# pinchpoint sql\n\n    {}\n", summary.trim_end().replace('\n', "\n    "));
@@ -33,28 +36,18 @@ pub(crate) fn files(result: &RunResult) -> Vec<File> {
 /// The summary for a terminal of so many columns: trial by trial, and how far they agree.
 pub(crate) fn summary(result: &RunResult, columns: usize, style: Style) -> String {
     let mut sheet = Sheet { out: String::new(), columns: columns.clamp(40, 400), style };
-    for variant in &result.variants {
-        let several = variant.trials.len() > 1;
-        for trial in &variant.trials {
-            if several {
-                sheet.head(&format!("trial {}", trial.number));
-            }
-            if let Some(sql) = &trial.sql {
-                sheet.trial(trial, sql);
-            } else if let Some(reason) = &trial.reason {
-                sheet.red(&format!("trouble: {reason}"));
-            }
-        }
-        if let Some(summary) = variant.summary.as_ref().filter(|_| several) {
-            sheet.head("all trials");
-            let rate = &summary.throughput_per_s;
-            let interval = rate.ci95.map_or(String::new(), |[lo, hi]| {
-                format!(" [{}, {}] ({})", significant(lo, 4), significant(hi, 4), rate.ci_method)
-            });
-            sheet.line(&format!("tps = {}{interval}", significant(rate.median, 5)));
-            sheet.line(&format!("latency p95 = {} ms", significant(summary.latency_ms.p95, 3)));
-        }
-        sheet.verdict(variant);
+    let Some((given, changed)) = result.variants.split_first() else { return sheet.out };
+    sheet.given(given);
+    if changed.is_empty()
+        && let Some(lever) = next::suggestion(given)
+    {
+        sheet.line(&format!("next     try --next {lever}"));
+    }
+    for variant in changed {
+        sheet.changed(result, variant);
+    }
+    for warning in predictions::broken(result) {
+        sheet.red(&warning);
     }
     sheet.out
 }
@@ -98,6 +91,52 @@ impl Sheet {
         let mut flow = Flow::new(&mut self.out, self.style, self.columns, 4);
         flow.words(&shorten(&clean(text), LONGEST), paint);
         flow.end();
+    }
+
+    /// The load as given, as pgbench would show it, and what limited it.
+    fn given(&mut self, variant: &Variant) {
+        let several = variant.trials.len() > 1;
+        for trial in &variant.trials {
+            if several {
+                self.head(&format!("trial {}", trial.number));
+            }
+            if let Some(sql) = &trial.sql {
+                self.trial(trial, sql);
+            } else if let Some(reason) = &trial.reason {
+                self.red(&format!("trouble: {reason}"));
+            }
+        }
+        if let Some(summary) = variant.summary.as_ref().filter(|_| several) {
+            self.head("all trials");
+            let rate = &summary.throughput_per_s;
+            let interval = rate.ci95.map_or(String::new(), |[lo, hi]| {
+                format!(" [{}, {}] ({})", significant(lo, 4), significant(hi, 4), rate.ci_method)
+            });
+            self.line(&format!("tps = {}{interval}", significant(rate.median, 5)));
+            self.line(&format!("latency p95 = {} ms", significant(summary.latency_ms.p95, 3)));
+        }
+        self.verdict(variant);
+    }
+
+    /// The load with a lever applied: what was expected of it, what came, what limits now; and of its
+    /// trials what is not as it should be.
+    fn changed(&mut self, result: &RunResult, variant: &Variant) {
+        let _ = writeln!(self.out);
+        self.head(&format!("next lever: {}", clean(&variant.name)));
+        for (text, paint) in next::lines(result, variant) {
+            self.painted(&text, paint);
+        }
+        if let Some(verdict) = &variant.verdict {
+            self.line(&verdict_line(verdict));
+        }
+        for trial in &variant.trials {
+            if let Some(sql) = &trial.sql {
+                self.statements(sql);
+                self.troubles(trial, sql);
+            } else if let Some(reason) = &trial.reason {
+                self.red(&format!("trouble: {reason}"));
+            }
+        }
     }
 
     fn trial(&mut self, trial: &Trial, sql: &SqlFigures) {
@@ -231,7 +270,7 @@ impl Sheet {
         }
     }
 
-    /// Where the time went, what failed, and what the generator itself cost.
+    /// Where the time went, what the generator itself cost, and what failed.
     fn beyond_pgbench(&mut self, trial: &Trial, sql: &SqlFigures) {
         let parts: Vec<_> = PHASES
             .iter()
@@ -248,6 +287,11 @@ impl Sheet {
             significant(trial.client_cpu_us_per_op, 3),
             trial.client_cpu_share * 100.0
         ));
+        self.troubles(trial, sql);
+    }
+
+    /// What failed, what was lost, and which limits were kept.
+    fn troubles(&mut self, trial: &Trial, sql: &SqlFigures) {
         for (cause, count) in &trial.errors {
             self.red(&format!("failed: {} × {cause}", group_thousands(*count)));
         }

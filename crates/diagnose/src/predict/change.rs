@@ -54,9 +54,9 @@ pub struct StackStep<'a> {
 
 /// CPU of an operation when all users are there, against that of the few who tried: wake-ups are
 /// shared and what is kept ready is used again, or they contend.
-const ALL: [f64; 2] = [0.8, 1.3];
+pub(super) const ALL: [f64; 2] = [0.8, 1.3];
 /// Operations below which a look has seen too little.
-const FEWEST: u64 = 20;
+pub(super) const FEWEST: u64 = 20;
 
 /// The throughput to expect of a service with other users: the demands of an operation on each
 /// process are measured (CPU ÷ operations); the time in which operations do not get into each
@@ -125,8 +125,8 @@ pub fn predict_step(
     stated(&reading, step.lever, range, &seen, basis, experience)
 }
 
-/// The figures of a case whose load is closed.
-fn closed(from: &Variant, machine: &Machine) -> Result<Reading, Unpredicted> {
+/// The figures of a variant whose load is closed.
+pub(super) fn closed(from: &Variant, machine: &Machine) -> Result<Reading, Unpredicted> {
     let reading = Reading::of(from, machine.cores()).ok_or(Unpredicted::NoFigures)?;
     match reading.target_per_s {
         Some(_) => Err(Unpredicted::Schedule),
@@ -170,7 +170,7 @@ const TELLING: f64 = 0.2;
 /// What is left of a demand at least when every look-up hits: writes and what is not looked up.
 const LEAST_LEFT: f64 = 0.3;
 
-fn demands(stations: &[Station]) -> String {
+pub(super) fn demands(stations: &[Station]) -> String {
     let each = stations.iter().map(|s| {
         let (us, cpus) = (significant(s.cpu_ms * 1e3, 3), significant(s.cpus, 2));
         format!("{} {us} µs of {cpus} CPU", s.name)
@@ -203,7 +203,7 @@ fn basis(tried: &StackSounding, per_s: f64, seen: &Service, filled: Option<f64>)
 }
 
 /// The prediction, widened, with what is expected to limit in the middle of its range.
-fn stated(
+pub(super) fn stated(
     reading: &Reading,
     lever: &str,
     range: Range,

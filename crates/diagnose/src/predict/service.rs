@@ -4,9 +4,9 @@ use crate::reading::{Reading, positive};
 
 /// CPU of an operation when more users are there, against before: caches and wake-ups are shared,
 /// or they contend.
-const MORE: [f64; 2] = [0.92, 1.3];
+pub(super) const MORE: [f64; 2] = [0.92, 1.3];
 /// The same for fewer users.
-const FEWER: [f64; 2] = [0.8, 1.1];
+pub(super) const FEWER: [f64; 2] = [0.8, 1.1];
 /// Names of the processes, whether one thread does all of its work, and what a verdict calls it when
 /// its CPU limits.
 pub(super) const PROCESSES: [(&str, bool, &str); 5] = [
@@ -52,6 +52,8 @@ pub(super) struct Service {
     /// In milliseconds.
     pub delay: Range,
     pub shared: Option<Shared>,
+    /// Milliseconds for which an operation holds what others wait for, one after the other.
+    pub serial_ms: f64,
 }
 
 /// The station of a process that takes so much CPU for an operation.
@@ -87,17 +89,27 @@ impl Service {
         if stations.is_empty() {
             return None;
         }
-        let most = users / per_s * 1000.0;
-        let mut found = Self { users, per_s, stations, delay: Range::exactly(0.0), shared };
-        let bounds = |delay: f64| found.at(delay, users);
+        let delay = Range::exactly(0.0);
+        let found = Self { users, per_s, stations, delay, shared, serial_ms: 0.0 };
+        Some(Self { delay: found.fitting()?, ..found })
+    }
+
+    /// The same when an operation holds for so long what others wait for.
+    pub(super) fn holding(&self, serial_ms: f64) -> Option<Self> {
+        let found = Self { serial_ms: positive(serial_ms).unwrap_or(0.0), ..self.clone() };
+        Some(Self { delay: found.fitting()?, ..found })
+    }
+
+    /// The delays for which the bounds hold for what was measured.
+    fn fitting(&self) -> Option<Range> {
+        let most = self.users / self.per_s * 1000.0;
+        let bounds = |delay: f64| self.at(delay, self.users);
         // Figures are never so exact that a ceiling is met to the last digit.
-        let seen = per_s.min(bounds(0.0)?.hi);
-        let delay = Range {
+        let seen = self.per_s.min(bounds(0.0)?.hi);
+        Some(Range {
             lo: boundary(most, |delay| bounds(delay).is_some_and(|b| b.lo > seen * (1.0 + 1e-9))),
             hi: boundary(most, |delay| bounds(delay).is_some_and(|b| b.hi >= seen * (1.0 - 1e-9))),
-        };
-        found.delay = delay;
-        Some(found)
+        })
     }
 
     /// The same with each process's CPU of an operation times a factor.
@@ -141,15 +153,21 @@ impl Service {
                 s.name == "postgres" && self.shared.is_some_and(|shared| s.cpus < shared.cores);
             Some((if held_back { "cpu-throttling" } else { bottleneck }, used(s)))
         });
-        let machine = self.shared.map(|shared| {
-            let used = per_s * self.all_ms(shared) / 1000.0 / shared.cores;
-            ("machine-cpu", used / MACHINE_FULL)
-        });
-        let fullest = own.chain(machine).max_by(|a, b| a.1.total_cmp(&b.1));
+        let machine = self
+            .shared
+            .map(|shared| ("machine-cpu", self.machine_use(per_s, shared) / MACHINE_FULL));
+        let held = ("row-lock", per_s * self.serial_ms / 1000.0 / FULL);
+        let held = (self.serial_ms > 0.0).then_some(held);
+        let fullest = own.chain(machine).chain(held).max_by(|a, b| a.1.total_cmp(&b.1));
         match fullest {
             Some((name, used)) if used * FULL >= IDLE => name.to_owned(),
             _ => "users".to_owned(),
         }
+    }
+
+    /// Share of the machine's CPU that so many operations per second use.
+    pub(super) fn machine_use(&self, per_s: f64, shared: Shared) -> f64 {
+        per_s * self.all_ms(shared) / 1000.0 / shared.cores
     }
 
     /// CPU of an operation, all processes and the load together.
@@ -165,6 +183,7 @@ impl Service {
             all.station(slowed, s.cpus)
         };
         let mut demands = self.stations.iter().fold(Demands::delay(delay_ms), add);
+        demands = demands.station(self.serial_ms, 1.0);
         if let Some(shared) = self.shared {
             demands = demands.shared(self.all_ms(shared) / shared.cores);
         }
@@ -248,7 +267,7 @@ mod tests {
     fn bound_by_server() -> Service {
         let stations = vec![station("postgres", 0.5, 0.5), station("app", 0.1, 1.0)];
         let delay = Range::exactly(0.0);
-        Service { users: 100.0, per_s: 1_000.0, stations, delay, shared: None }
+        Service { users: 100.0, per_s: 1_000.0, stations, delay, shared: None, serial_ms: 0.0 }
     }
 
     #[test]

@@ -15,6 +15,12 @@ pub enum Unpredicted {
     NotMeasured,
     /// No process was seen whose CPU could run out.
     NoProcess,
+    /// The server's CPU is not to be seen, and no limit can be put on what it could do.
+    ServerUnseen,
+    /// One client has it, and no fewer could try it.
+    OneClient,
+    /// No commit waited for its WAL.
+    NothingFlushed,
     /// It was tried by as many users as it is to have: that would be no prediction.
     AllTried,
     /// So few operations were seen when it was tried.
@@ -32,6 +38,9 @@ impl fmt::Display for Unpredicted {
             Self::NothingDiffers => "no level differs whose effect is known",
             Self::NotMeasured => "a figure that the change depends on was not measured",
             Self::NoProcess => "no process of the stack was measured",
+            Self::ServerUnseen => "the server's CPU cannot be seen from here",
+            Self::OneClient => "it has one transaction at a time, and no fewer could try it",
+            Self::NothingFlushed => "no commit waited for its WAL to be on disk",
             Self::AllTried => "it was tried by as many users as it is to have",
             Self::TooFew(seen) => {
                 return write!(f, "it answered only {seen} times when it was tried");

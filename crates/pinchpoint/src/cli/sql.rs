@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use pinchpoint_measure::SqlLever;
 
 use super::{PoolerArgs, SearchArgs, TablesArgs, duration};
 
@@ -12,6 +13,7 @@ Examples:
   pinchpoint sql -b select-only@9 -b simple-update@1 -s 10 -c 16 -M prepared
   pinchpoint sql --init tables.sql -f script.sql -c 8 --cpus 0.5
   pinchpoint sql --dsn postgresql://me@db.example/test -f script.sql -c 16 -R 500
+  pinchpoint sql -b simple-update -c 8 --next synchronous_commit=off --next clients=16
   pinchpoint sql --list                               the built-in scripts; --show NAME prints one
   pinchpoint sql --dsn postgresql://me@db:6432/shop -S -c 16 --observe-dsn postgresql://me@db/shop \\
       --observe-pgbouncer postgresql://me@db:6432
@@ -187,6 +189,18 @@ pub(crate) struct SqlArgs {
     /// and the hold are changed.
     #[arg(long)]
     pub(crate) prove: bool,
+
+    /// Then change one thing, predict what that gives, run it as often, and hold the prediction against
+    /// it: clients=N, synchronous_commit=off|on (of the load's own sessions),
+    /// protocol=prepared|extended|simple, pool=N, connect=off (own connections instead of -C). May be
+    /// given several times; each starts from the load as given.
+    #[arg(long, value_name = "LEVER")]
+    pub(crate) next: Vec<SqlLever>,
+
+    /// Neither keep what became of predictions in the ledger of all runs, nor learn from it (see
+    /// `pinchpoint ledger`).
+    #[arg(long)]
+    pub(crate) no_ledger: bool,
 
     /// Directory for the result: result.json, metrics.csv, histograms [default: none]
     #[arg(long, value_name = "DIR")]

@@ -14,7 +14,7 @@ use crate::cli::{Mode, ServerArgs, SqlArgs};
 use crate::commands::postgres::{cpus, memory, settings};
 use crate::commands::run::{helper, installation, listen, missed, sink_with};
 use crate::commands::tables::tables;
-use crate::commands::{explain, report};
+use crate::commands::{explain, ledger, report};
 use crate::failure::Failure;
 use crate::live::ProgressLines;
 use crate::terminal;
@@ -52,7 +52,9 @@ pub(crate) fn run(args: &SqlArgs) -> Result<ExitCode, Failure> {
         let style = terminal::style();
         terminal::print(&pinchpoint_report::table(&finished.result, terminal::width(), style))?;
         if args.explain {
-            explain::print(&finished.result, &["sql".to_owned()])?;
+            let variants = finished.result.variants.iter();
+            let names: Vec<String> = variants.map(|v| v.name.clone()).collect();
+            explain::print(&finished.result, &names)?;
         }
         if args.out.is_some() {
             terminal::print(&format!("\nresult  {}\n", finished.directory.display()))?;
@@ -143,7 +145,10 @@ fn job(args: &SqlArgs) -> Result<SqlJob, Failure> {
         observe: observe(args)?,
         shows_statements: args.report_per_command,
         account: account(args)?,
+        synchronous_commit: None,
         prove: args.prove,
+        next: args.next.clone(),
+        ledger: if args.no_ledger { None } else { ledger::own() },
         directory: args.out.clone(),
     };
     // Before a server is looked for: a script that cannot run is refused whatever else is missing.

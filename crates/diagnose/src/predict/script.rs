@@ -1,0 +1,317 @@
+//! What a lever on a load of scripts should give: from what its transactions took before, or from
+//! what they took when few clients tried the changed load.
+
+use pinchpoint_measure::{
+    Observation, Pace, Prediction, SessionSamples, SqlLever, Variant, WaitClass, significant,
+};
+use serde_json::json;
+
+use super::change::{ALL, FEWEST, closed, demands, stated};
+use super::model::{MOSTLY_IDLE, Range};
+use super::service::{FEWER, MORE, Service, Shared, Station, station};
+use super::target::active_users;
+use super::{Outlook, Unpredicted, predict, sampling_error};
+use crate::reading::{Reading, positive, sound};
+use crate::{Experience, Machine};
+
+/// What was found when few clients tried a changed load of scripts for a moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ScriptSounding {
+    /// Transactions at a time.
+    pub clients: u32,
+    /// For how long, in seconds.
+    pub seconds: f64,
+    /// Transactions that ended well.
+    pub transactions: u64,
+    /// CPU of the load for a transaction, in milliseconds.
+    pub load_ms: f64,
+    /// What was seen of the server meanwhile.
+    pub observation: Observation,
+}
+
+/// A lever that is about to be applied to a load of scripts.
+#[derive(Debug, Clone, Copy)]
+pub struct ScriptStep<'a> {
+    /// The lever.
+    pub lever: SqlLever,
+    /// Transactions that can be at the server at a time then.
+    pub at_once: u32,
+    /// What was found when it was tried, where [`clients_to_try`] says that it should be.
+    pub sounding: Option<&'a ScriptSounding>,
+}
+
+/// A part of the clients is enough to see what they do to each other.
+const PART: u32 = 3;
+/// CPU of a transaction when more are under way, against few on a mostly idle machine: fewer
+/// wake-ups and larger groups of commits (0.48 to 0.68 was measured), or contention.
+const FROM_IDLE: [f64; 2] = [0.5, 1.2];
+/// The rest of its time then, which holds such wake-ups.
+const AWAKE: f64 = 0.8;
+/// Clients up to which a commit seldom meets another's flush and has to wait for it.
+const ALONE: f64 = 2.0;
+/// Share of a transaction's time that flushes take, above which they are what it waits for.
+const MOSTLY: f64 = 0.4;
+
+/// How many clients should try a lever before it is predicted; `None` where that is said from the
+/// load as it was, or cannot be said at all.
+///
+/// Another number of transactions at a time changes nothing of what one takes, so what they took is
+/// known. Anything else has to be seen.
+pub fn clients_to_try(from: &Variant, lever: SqlLever, at_once: u32) -> Option<u32> {
+    let only_numbers = match lever {
+        SqlLever::Clients(_) => true,
+        SqlLever::Pool(_) => !reconnects(from),
+        _ => false,
+    };
+    let scheduled = from.trials.iter().any(|t| t.pace != Pace::Closed);
+    let can_tell = from.summary.is_some() && !scheduled && at_once > 1;
+    (can_tell && !only_numbers).then(|| at_once.div_ceil(PART))
+}
+
+/// Whether each transaction opens a connection.
+fn reconnects(variant: &Variant) -> bool {
+    variant.factors.get("connection").is_some_and(|how| how == "per-operation")
+}
+
+/// The throughput to expect of a load of scripts with a lever applied, from its measurement as given.
+///
+/// What a transaction takes of the server's CPU and of the load's is measured. So is how many wait
+/// for a row or an object that another has locked: were that one queue, its holder would be found at
+/// work a known share of the time, which bounds throughput; were it many rows, it would bound
+/// nothing. The time in which transactions are in nobody's way is whatever makes the balanced job
+/// bounds hold for the throughput that was measured; and the bounds at the number of clients to come
+/// are the range. A lever that only takes something away lowers nothing.
+///
+/// # Errors
+///
+/// Why nothing can be said.
+pub fn predict_script(
+    from: &Variant,
+    step: &ScriptStep<'_>,
+    machine: &Machine,
+    experience: &Experience,
+) -> Result<Prediction, Unpredicted> {
+    let reading = closed(from, machine)?;
+    let (lever, users) = (step.lever.name(), f64::from(step.at_once));
+    if let SqlLever::SynchronousCommit(on) = step.lever
+        && on == reading.is_durable()
+    {
+        return Err(Unpredicted::NothingDiffers);
+    }
+    let Some(sounding) = step.sounding else {
+        if clients_to_try(from, step.lever, step.at_once).is_some() {
+            return Err(Unpredicted::NotMeasured);
+        }
+        if !matches!(step.lever, SqlLever::Clients(_) | SqlLever::Pool(_)) || reconnects(from) {
+            return alone(from, &reading, step.lever, machine, experience);
+        }
+        let load = Load::measured(&reading)?;
+        let factors = if users > load.users { MORE } else { FEWER };
+        let (range, service) = load.at(users, factors, machine)?;
+        let error = sampling_error(from);
+        let range = range.times(1.0 / error, error);
+        let basis = format!("a transaction took {}", load.text(&service, users));
+        return stated(&reading, lever, range, &service, basis, experience)
+            .map(|prediction| load.limit(prediction, &service, users));
+    };
+    if sounding.clients >= step.at_once {
+        return Err(Unpredicted::AllTried);
+    }
+    if sounding.transactions < FEWEST {
+        return Err(Unpredicted::TooFew(sounding.transactions));
+    }
+    let load = Load::tried(sounding)?;
+    let (mut range, service) = load.at(users, ALL, machine)?;
+    let takes_away = matches!(step.lever, SqlLever::SynchronousCommit(false) | SqlLever::Connected);
+    if takes_away {
+        // Throughput falls with no demand (monotonicity of closed networks: Suri 1985).
+        let before = reading.ops_per_s() / sampling_error(from);
+        range.lo = range.lo.max(before).min(range.hi);
+    }
+    let basis = format!(
+        "tried for {} s before, {} at a time, with the lever applied: {}/s; a transaction took {}",
+        significant(sounding.seconds, 2),
+        sounding.clients,
+        significant(load.per_s, 3),
+        load.text(&service, users)
+    );
+    stated(&reading, lever, range, &service, basis, experience)
+        .map(|prediction| load.limit(prediction, &service, users))
+}
+
+/// One transaction at a time, whose demands are its time: the ladder's model says what is left of it.
+fn alone(
+    from: &Variant,
+    reading: &Reading,
+    lever: SqlLever,
+    machine: &Machine,
+    experience: &Experience,
+) -> Result<Prediction, Unpredicted> {
+    let to = match lever {
+        SqlLever::SynchronousCommit(false) => {
+            let seen = reading.seen().ok_or(Unpredicted::NotMeasured)?;
+            if seen.class_ms(WaitClass::WalFlush) <= 0.0 {
+                return Err(Unpredicted::NothingFlushed);
+            }
+            [("synchronous_commit".to_owned(), json!("off"))]
+        }
+        // A connection that is kept, whoever keeps it.
+        SqlLever::Connected => [("connection".to_owned(), json!("pool"))],
+        _ => return Err(Unpredicted::OneClient),
+    };
+    let outlook = Outlook {
+        lever: lever.name(),
+        machine,
+        null_ceiling_per_s: None,
+        soundings: &[],
+        trial_s: 0.0,
+        experience,
+    };
+    predict(from, &to.into(), &outlook)
+}
+
+/// What a transaction of a load took, and how many there were.
+struct Load {
+    users: f64,
+    /// Transactions per second.
+    per_s: f64,
+    /// CPU of the server, in milliseconds.
+    server_ms: f64,
+    /// CPUs that the server may use.
+    cpus: Option<f64>,
+    /// CPU of the load.
+    load_ms: f64,
+    /// Mean number that waited for what another had locked.
+    queued: f64,
+    /// Milliseconds for which it waited for the flush of its WAL.
+    flush_ms: f64,
+}
+
+impl Load {
+    fn measured(reading: &Reading) -> Result<Self, Unpredicted> {
+        let seen = reading.seen().ok_or(Unpredicted::ServerUnseen)?;
+        let per_s = reading.ops_per_s();
+        let server = seen.server_cpus().and_then(positive).ok_or(Unpredicted::ServerUnseen)?;
+        Ok(Self {
+            // Those of the load as given: a pool lets so many in at a time.
+            users: active_users(&reading.factors),
+            per_s,
+            server_ms: server / per_s * 1000.0,
+            cpus: seen.process("postgres").and_then(|p| p.cpus),
+            load_ms: reading.client_cpu * reading.cores / per_s * 1000.0,
+            queued: seen.samples().map_or(0.0, queued),
+            flush_ms: seen.class_ms(WaitClass::WalFlush),
+        })
+    }
+
+    fn tried(sounding: &ScriptSounding) -> Result<Self, Unpredicted> {
+        let seen = &sounding.observation;
+        let process = seen.process("postgres");
+        let cpu_s = process.and_then(|p| p.cpu_s).or(seen.backends.map(|b| b.cpu_s));
+        let server = cpu_s.and_then(|cpu| positive(cpu / seen.seconds));
+        let per_s = sounding.transactions as f64 / sounding.seconds;
+        let sessions = seen.sessions.as_ref();
+        let flushing = sessions.map_or(0.0, |s| s.in_class(WaitClass::WalFlush));
+        Ok(Self {
+            users: f64::from(sounding.clients),
+            per_s: positive(per_s).ok_or(Unpredicted::NotMeasured)?,
+            server_ms: server.ok_or(Unpredicted::ServerUnseen)? / per_s * 1000.0,
+            cpus: process.and_then(|p| p.cpus),
+            load_ms: sound(sounding.load_ms),
+            queued: sessions.map_or(0.0, queued),
+            flush_ms: sound(flushing / per_s * 1000.0),
+        })
+    }
+
+    /// What so many get, when more or fewer than now take `factors` of the CPU; and the load as a
+    /// service whose locks are one queue.
+    fn at(
+        &self,
+        users: f64,
+        factors: [f64; 2],
+        machine: &Machine,
+    ) -> Result<(Range, Service), Unpredicted> {
+        let cores = machine.cores();
+        let stations: Vec<Station> =
+            station("postgres", self.server_ms, self.cpus, cores).into_iter().collect();
+        let shared = Shared { cores, other_ms: self.load_ms };
+        let free = Service::calibrated(self.users, self.per_s, stations, Some(shared))
+            .ok_or(Unpredicted::ServerUnseen)?;
+        let busy = serial_use(self.queued, self.users);
+        let held = free.holding(busy / self.per_s * 1000.0).ok_or(Unpredicted::NotMeasured)?;
+        let idle = free.machine_use(self.per_s, shared) < MOSTLY_IDLE && users > self.users;
+        let [lo, hi] = if idle { FROM_IDLE } else { factors };
+        let (mut least, mut most) = (scaled(&free, lo), scaled(&held, hi));
+        if idle {
+            least.delay.lo *= AWAKE;
+        }
+        if self.users <= ALONE && users > self.users {
+            // A commit may have to wait for the flush before its own.
+            most.delay.hi += self.flush_ms;
+        }
+        let range = free.range(&least, &most, users, users).ok_or(Unpredicted::NotMeasured)?;
+        Ok((range, held))
+    }
+
+    fn text(&self, service: &Service, users: f64) -> String {
+        let mut text = format!(
+            "{}, and {} µs of the load's; {} to {} ms of it overlap with others'",
+            demands(&service.stations),
+            significant(self.load_ms * 1e3, 3),
+            significant(service.delay.lo, 2),
+            significant(service.delay.hi, 2),
+        );
+        if service.serial_ms > 0.0 {
+            text.push_str(&format!(
+                "; {} waited for what another had locked, at least one every {} ms if that is one row",
+                significant(self.queued, 2),
+                significant(service.serial_ms, 2)
+            ));
+        }
+        text.push_str(&format!("; {users} at a time instead of {}", self.users));
+        text
+    }
+
+    /// Where nothing is near its limit, what transactions wait for most is what a verdict names.
+    fn limit(&self, mut prediction: Prediction, service: &Service, users: f64) -> Prediction {
+        let [lo, hi] = prediction.range_per_s;
+        let per_s = (lo * hi).sqrt();
+        if service.limit(per_s) == "users" {
+            let flushes = per_s * self.flush_ms / 1000.0 / users;
+            let name = match users {
+                _ if flushes > MOSTLY => "wal-flush",
+                n if n <= 1.0 => "serial-round-trips",
+                _ => "users",
+            };
+            prediction.limit = Some(name.to_owned());
+        }
+        prediction
+    }
+}
+
+/// Mean number of sessions that waited for a row or an object that another had locked.
+fn queued(samples: &SessionSamples) -> f64 {
+    sound(samples.in_class(WaitClass::RowLock) + samples.in_class(WaitClass::ObjectLock))
+}
+
+/// Share of the time in which somebody holds what the others wait for, when that is one queue and so
+/// many of `users` wait in it: a wait is what those before it take, W = S·(L + U)·(n − 1) ÷ n
+/// (Schweitzer 1979), with W = L ÷ X and S = U ÷ X.
+fn serial_use(waiting: f64, users: f64) -> f64 {
+    if waiting <= 0.0 || users <= 1.0 {
+        return 0.0;
+    }
+    let others = users / (users - 1.0);
+    let root = (waiting * waiting + 4.0 * waiting * others).sqrt();
+    sound((root - waiting) / 2.0).min(1.0)
+}
+
+/// With everything that works, or is held while that is done, times a factor.
+fn scaled(service: &Service, factor: f64) -> Service {
+    let mut other = service.times(factor);
+    other.serial_ms *= factor;
+    if let Some(shared) = &mut other.shared {
+        shared.other_ms *= factor;
+    }
+    other
+}
