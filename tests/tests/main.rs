@@ -35,6 +35,7 @@ mod server;
 mod service;
 mod sql;
 mod sql_log;
+mod sql_next;
 mod sql_tables;
 mod tidiness;
 mod tree;

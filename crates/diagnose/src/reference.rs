@@ -126,6 +126,8 @@ whether they came is judged at the end of the run, and kept in the ledger. Where
 |---|---|---|
 | `pool`, `concurrency`, `batch`, `unnest`, `copy`, `synchronous_commit` of a ladder | the rung before | its measured demands; where a statement, its rows or its users change, the rung's own statement is tried before, on kept connections, with fewer users and rows |
 | `concurrency` of a matrix | the same stack with other users | its measured demands |
+| `concurrency`, `pool` of `pinchpoint sql --next` | the load as given | its measured demands, and how many waited for locks |
+| `synchronous_commit`, `protocol`, `connect` of `pinchpoint sql --next`, and `pool` from `-C` | the load as given | the changed load is tried for a second (a slow one for up to three) by a third of the clients; of one client that waits for flushes, what is left of its time without them |
 | `cache`, `index`, `join`, `pooler`, `pool`, `client`, `cpu`, or the name of the one environment variable that differs | the first case with as many users that differs in this one thing | the changed stack is tried for a second (a slow one for up to three) by a third of the users, 4 at most |
 
 A trial of a changed stack is no run of the case: it has fewer users, and its throughput is not what is
@@ -142,6 +144,14 @@ With all users an operation takes 0.8 to 1.3 times as much CPU: wake-ups are sha
   that there were fewer, is what a miss costs; without the misses that were left, but with 30 % of each demand
   at least, is the most.
 - **Pool.** As many operations as there are connections are served at a time, which is the least that it gives.
+- **Locks** of a load of scripts. How many wait for a row or an object is sampled. The least is that of one queue, whose
+  holder is at work for the share U of the time, with U² + L·U = L·n ÷ (n − 1) where L of n wait (Schweitzer
+  1979), and holds it for longer the more there are, as it waits for a CPU too: (n′ ÷ n)^0.63. The most is that of as many
+  equal rows as make this queue of clients that do nothing else: N ÷ (1 + (N − 1)·L ÷ ((n − L)·(n − 1))).
+- **Clients** of a load of scripts. With all of them a transaction takes 0.8 to 1.3 times the CPU of those that tried it,
+  with more clients 0.92 to 1.3 times, with fewer 0.8 to 1.1 times; 0.5 to 1.2 times where less than half of
+  the machine was in use. `synchronous_commit=off` and `connect=off` only take something away: they promise no
+  less than there was.
 - **What limits** is what is nearest to being full in the middle of the range: a process (85 % of what it may
   use), or the machine (93 %); `users` where nothing is used by 70 %. It is held against the verdict, where
   `server-cpu` and `cpu-throttling` count as one, and a cause that also shows as the CPU that was expected, such as a
@@ -152,8 +162,8 @@ With all users an operation takes 0.8 to 1.3 times as much CPU: wake-ups are sha
   before, the sampling error of the measurement that it starts from widens them too.
 
 Not predicted: a case whose load follows a schedule, one that differs in more than one thing or is another program,
-one with a single user (fewer could not try it), and one whose server or application somebody else runs, because
-their CPU cannot be seen.
+one with a single user (fewer could not try it; of scripts `synchronous_commit=off` is), and one whose server or
+application somebody else runs where their CPU cannot be seen.
 ";
 
 const OTHER_VERDICTS: &str = "

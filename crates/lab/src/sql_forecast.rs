@@ -7,7 +7,7 @@ use pinchpoint_script::Program;
 use crate::error::LabError;
 use crate::forecast::{keep, machine};
 use crate::server::Server;
-use crate::sql_run::SqlRun;
+use crate::sql_run::{SqlRun, threads};
 use crate::sql_sounding::Trying;
 
 impl SqlRun<'_> {
@@ -21,9 +21,11 @@ impl SqlRun<'_> {
         lever: SqlLever,
         program: &Arc<Program>,
     ) -> Result<(), LabError> {
-        let at_once = self.loads[at].at_once();
+        let load = &self.loads[at];
+        let at_once = load.at_once();
+        let step = ScriptStep { lever, at_once, threads: threads(load) as u32, sounding: None };
         let expected = match clients_to_try(&self.result.variants[0], lever, at_once) {
-            None => self.expect(lever, at_once, None),
+            None => self.expect(&step),
             Some(clients) => {
                 let what = format!(
                     "{lever}: {clients} at a time try it for a moment, to say what it gives"
@@ -39,7 +41,7 @@ impl SqlRun<'_> {
                     cancel: self.cancel,
                 };
                 let found = trying.sound(clients).await?;
-                found.and_then(|found| self.expect(lever, at_once, Some(&found)))
+                found.and_then(|found| self.expect(&ScriptStep { sounding: Some(&found), ..step }))
             }
         };
         let event = keep(&mut self.result, at, expected);
@@ -48,14 +50,8 @@ impl SqlRun<'_> {
         Ok(())
     }
 
-    fn expect(
-        &self,
-        lever: SqlLever,
-        at_once: u32,
-        sounding: Option<&pinchpoint_diagnose::ScriptSounding>,
-    ) -> Result<Prediction, String> {
+    fn expect(&self, step: &ScriptStep<'_>) -> Result<Prediction, String> {
         let (from, machine) = (&self.result.variants[0], machine(&self.result));
-        let step = ScriptStep { lever, at_once, sounding };
-        predict_script(from, &step, &machine, &self.experience).map_err(|why| why.to_string())
+        predict_script(from, step, &machine, &self.experience).map_err(|why| why.to_string())
     }
 }

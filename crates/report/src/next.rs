@@ -62,6 +62,7 @@ pub(crate) fn lines(result: &RunResult, variant: &Variant) -> Vec<(String, Paint
             text.push_str(&format!(", {} to {} times", times[0], times[1]));
         }
         if let Some(limit) = &prediction.limit {
+            let limit = if limit == "users" { "the number of users" } else { limit };
             text.push_str(&format!(", then {} limits", clean(limit)));
         }
         lines.push((text, Paint::Plain));
@@ -84,8 +85,130 @@ pub(crate) fn lines(result: &RunResult, variant: &Variant) -> Vec<(String, Paint
             Some(false) => Paint::Red,
             None => Paint::Dim,
         };
-        let outcome = predictions::outcome(prediction);
-        lines.push((format!("the prediction: {outcome}"), paint));
+        let text = match predictions::outcome(prediction) {
+            "undecided" => "undecided: the measurement is less certain than the prediction",
+            outcome => outcome,
+        };
+        lines.push((format!("the prediction: {text}"), paint));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use pinchpoint_measure::{Prediction, SqlFigures, Verdict};
+    use serde_json::json;
+
+    use super::*;
+    use crate::fixture;
+    use crate::sql::summary;
+    use crate::table::Style;
+    use crate::text::width;
+
+    /// Two rungs of the fixture as a load of scripts and the same with a lever.
+    fn load() -> RunResult {
+        let mut result = fixture::ladder();
+        result.variants = result.variants[1..3].to_vec();
+        for (variant, name) in result.variants.iter_mut().zip(["sql", "clients=16"]) {
+            name.clone_into(&mut variant.name);
+            variant.trials.truncate(1);
+            variant.trials[0].sql = Some(SqlFigures::default());
+            variant.prediction = None;
+            variant.verdict = Some(Verdict {
+                bottleneck: "wal-flush".to_owned(),
+                share: 0.62,
+                confidence: 0.8,
+                ..Verdict::default()
+            });
+        }
+        let mut prediction = Prediction {
+            from: "sql".to_owned(),
+            lever: "concurrency".to_owned(),
+            range_per_s: [500.0, 8_000.0],
+            basis: "why".to_owned(),
+            limit: Some("users".to_owned()),
+            measured_per_s: Some(6_707.0),
+            held: Some(true),
+            ..Prediction::default()
+        };
+        prediction.seal("2026-02-04T08:40:59Z".to_owned());
+        result.variants[1].prediction = Some(prediction);
+        result
+    }
+
+    /// What would be tried where this limits 8 clients with these factors.
+    fn tried(bottleneck: &str, factors: &[(&str, serde_json::Value)]) -> Option<String> {
+        let mut variant = load().variants[0].clone();
+        let levels = [
+            ("concurrency", json!(8)),
+            ("connection", json!("own")),
+            ("mode", json!("simple")),
+            ("synchronous_commit", json!("on")),
+        ];
+        variant.factors = levels
+            .iter()
+            .chain(factors)
+            .map(|(name, level)| ((*name).to_owned(), level.clone()))
+            .collect();
+        variant.verdict = Some(Verdict { bottleneck: bottleneck.to_owned(), ..Verdict::default() });
+        let lever = suggestion(&variant)?.to_string();
+        assert!(lever.parse::<SqlLever>().is_ok(), "{lever}");
+        Some(lever)
+    }
+
+    #[test]
+    fn what_limits_says_what_to_try() {
+        let some = |text: &str| Some(text.to_owned());
+        let pool = [("connection", json!("pool")), ("pool", json!(4))];
+        assert_eq!(tried("wal-flush", &[]), some("synchronous_commit=off"));
+        assert_eq!(tried("wal-flush", &[("synchronous_commit", json!("off"))]), None);
+        assert_eq!(tried("planning", &[]), some("protocol=prepared"));
+        assert_eq!(tried("server-cpu", &[]), some("protocol=prepared"));
+        assert_eq!(tried("server-cpu", &[("mode", json!("prepared"))]), None);
+        assert_eq!(tried("users", &[]), some("clients=16"));
+        assert_eq!(tried("serial-round-trips", &[("concurrency", json!(1))]), some("clients=2"));
+        assert_eq!(tried("users", &pool), some("pool=8"), "more clients would wait for it");
+        assert_eq!(tried("users", &[("concurrency", json!(20_000))]), None);
+        assert_eq!(tried("pool-wait", &pool), some("pool=8"));
+        let fresh = [("connection", json!("per-operation"))];
+        assert_eq!(tried("connection-setup", &fresh), some("connect=off"));
+        for other in ["connection-setup", "row-lock", "inconclusive", "balanced", "none"] {
+            assert_eq!(tried(other, &[]), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_load_without_a_lever_says_in_one_line_what_to_try() {
+        let mut result = load();
+        result.variants.truncate(1);
+        let factors = &mut result.variants[0].factors;
+        factors.insert("synchronous_commit".to_owned(), json!("on"));
+        let text = summary(&result, 80, Style::Plain);
+        let last = text.lines().last().unwrap();
+        assert_eq!(last, "next     try --next synchronous_commit=off", "{text}");
+        result.variants[0].trials[0].pace = Pace::Open { target_per_s: 10.0, poisson: true };
+        let text = summary(&result, 80, Style::Plain);
+        assert!(!text.contains("--next"), "a schedule sets the throughput: {text}");
+    }
+
+    /// The summary from the lever on.
+    fn of_lever(result: &RunResult) -> String {
+        let text = summary(result, 80, Style::Plain);
+        assert!(text.lines().all(|line| width(line) <= 80), "{text}");
+        text.split_once("next lever: ").unwrap().1.to_owned()
+    }
+
+    #[test]
+    fn a_lever_is_told_in_a_line_each() {
+        let mut result = load();
+        let mut all = of_lever(&result);
+        let prediction = result.variants[1].prediction.as_mut().unwrap();
+        (prediction.range_per_s[1], prediction.held) = (9_000.0, None);
+        all.push_str(&format!("--- undecided, and not what was stated\n{}", of_lever(&result)));
+        let variant = &mut result.variants[1];
+        variant.prediction = None;
+        variant.unpredicted = Some("the server's CPU cannot be seen from here".to_owned());
+        all.push_str(&format!("--- unpredicted\n{}", of_lever(&result)));
+        insta::assert_snapshot!(all);
+    }
 }

@@ -41,7 +41,7 @@ pub(crate) fn summary(result: &RunResult, columns: usize, style: Style) -> Strin
     if changed.is_empty()
         && let Some(lever) = next::suggestion(given)
     {
-        sheet.line(&format!("next     try --next {lever}"));
+        sheet.raw(&format!("next     try --next {lever}"));
     }
     for variant in changed {
         sheet.changed(result, variant);
