@@ -119,7 +119,7 @@ pub fn predict_script(
         if clients_to_try(from, step.lever, step.at_once).is_some() {
             return Err(Unpredicted::NotMeasured);
         }
-        let load = Load::measured(&reading)?;
+        let load = Taken::measured(&reading)?;
         if !only_numbers(from, step.lever) {
             return alone(from, &reading, &load, step.lever, experience);
         }
@@ -141,7 +141,7 @@ pub fn predict_script(
     if sounding.transactions < FEWEST {
         return Err(Unpredicted::TooFew(sounding.transactions));
     }
-    let load = Load::tried(sounding)?;
+    let load = Taken::tried(sounding)?;
     let (mut range, service) = load.at(step, ALL, machine)?;
     let takes_away = matches!(step.lever, SqlLever::SynchronousCommit(false) | SqlLever::Connected);
     if takes_away {
@@ -166,7 +166,7 @@ pub fn predict_script(
 fn alone(
     from: &Variant,
     reading: &Reading,
-    load: &Load,
+    load: &Taken,
     lever: SqlLever,
     experience: &Experience,
 ) -> Result<Prediction, Unpredicted> {
@@ -202,7 +202,7 @@ fn alone(
 }
 
 /// What a transaction of a load took, and how many there were.
-struct Load {
+struct Taken {
     users: f64,
     /// Transactions per second.
     per_s: f64,
@@ -218,7 +218,7 @@ struct Load {
     flush_ms: f64,
 }
 
-impl Load {
+impl Taken {
     fn measured(reading: &Reading) -> Result<Self, Unpredicted> {
         let seen = reading.seen().ok_or(Unpredicted::ServerUnseen)?;
         let per_s = reading.ops_per_s();

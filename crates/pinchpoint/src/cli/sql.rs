@@ -191,9 +191,9 @@ pub(crate) struct SqlArgs {
     pub(crate) prove: bool,
 
     /// Then change one thing, predict what that gives, run it as often, and hold the prediction against
-    /// it: clients=N, synchronous_commit=off|on (of the load's own sessions),
-    /// protocol=prepared|extended|simple, pool=N, connect=off (own connections instead of -C). May be
-    /// given several times; each starts from the load as given.
+    /// it: `clients=N`, `synchronous_commit=off|on` (of the load's own sessions),
+    /// `protocol=prepared|extended|simple`, `pool=N`, `connect=off` (own connections instead of -C).
+    /// May be given several times; each starts from the load as given.
     #[arg(long, value_name = "LEVER")]
     pub(crate) next: Vec<SqlLever>,
 

@@ -125,7 +125,7 @@ fn exact_systems_with_a_lock_are_predicted() {
         let network = Network { stations, delay: random.time() };
         let (users, others) = (random.users().max(2), random.users());
         let (x, times) = solve(&network, users);
-        let load = Load {
+        let load = Taken {
             users: f64::from(users),
             per_s: x * 1000.0,
             server_ms: network.stations[rows as usize],
@@ -169,7 +169,7 @@ fn what_few_clients_tried_is_carried_on_to_all() {
 fn one_client_is_predicted_from_its_own_time() {
     let one = given(1, &[(WaitClass::WalFlush, 0.5)]);
     let prediction = expect(&one, &step(OFF, 1, None)).unwrap();
-    let [lo, hi] = prediction.range_per_s.map(|end| end.round());
+    let [lo, hi] = prediction.range_per_s.map(f64::round);
     let error = sampling_error(&one) * Experience::PRIOR;
     assert_eq!((lo, hi), ((378.8 / error).round(), (1_000.0 * error).round()), "{prediction:?}");
     assert_eq!(prediction.limit.as_deref(), Some("serial-round-trips"));
