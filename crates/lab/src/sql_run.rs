@@ -25,7 +25,8 @@ use crate::sql_sounding::EXPECTED_S;
 use crate::sql_trial::SqlTrial;
 use crate::{clock, environment, forecast, remembered, summary};
 
-const NAME: &str = "sql";
+/// What results call a load of scripts.
+pub(crate) const NAME: &str = "sql";
 
 /// Loads a server with scripts. An error means that nothing was sent; later failures are in
 /// [`Finished`].
@@ -125,7 +126,7 @@ impl<'a> SqlRun<'a> {
             Self { job, loads, desk, cancel, result, log, experience: Experience::default() };
         // Only what is predicted learns.
         let ledger = job.ledger.as_ref().filter(|_| !job.next.is_empty());
-        let (experience, unreadable) = remembered::experience(ledger);
+        let (experience, unreadable) = remembered::experience_of_scripts(ledger);
         run.experience = experience;
         if let Some(text) = unreadable {
             run.warn(text);

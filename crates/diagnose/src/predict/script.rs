@@ -4,7 +4,8 @@
 use std::cmp::Ordering;
 
 use pinchpoint_measure::{
-    Observation, Pace, Phase, Prediction, SessionSamples, SqlLever, Variant, WaitClass, significant,
+    Factors, Observation, Pace, Phase, Prediction, SessionSamples, SqlLever, Variant, WaitClass,
+    significant,
 };
 
 use super::change::{ALL, FEWEST, closed, demands, stated};
@@ -82,12 +83,16 @@ pub fn clients_to_try(from: &Variant, lever: SqlLever, at_once: u32) -> Option<u
 
 /// Whether a lever only lets more or fewer transactions in at a time.
 fn only_numbers(from: &Variant, lever: SqlLever) -> bool {
-    let reconnects = from.factors.get("connection").is_some_and(|how| how == "per-operation");
     match lever {
         SqlLever::Clients(_) => true,
-        SqlLever::Pool(_) => !reconnects,
+        SqlLever::Pool(_) => !reconnects(&from.factors),
         _ => false,
     }
+}
+
+/// Whether each transaction opens a connection.
+fn reconnects(factors: &Factors) -> bool {
+    factors.get("connection").is_some_and(|how| how == "per-operation")
 }
 
 /// The throughput to expect of a load of scripts with a lever applied, from its measurement as given.
@@ -141,7 +146,8 @@ pub fn predict_script(
     if sounding.transactions < FEWEST {
         return Err(Unpredicted::TooFew(sounding.transactions));
     }
-    let load = Taken::tried(sounding)?;
+    let keeps = matches!(step.lever, SqlLever::Connected | SqlLever::Pool(_));
+    let load = Taken::tried(sounding, keeps || !reconnects(&from.factors))?;
     let (mut range, service) = load.at(step, ALL, machine)?;
     let takes_away = matches!(step.lever, SqlLever::SynchronousCommit(false) | SqlLever::Connected);
     if takes_away {
@@ -222,23 +228,29 @@ impl Taken {
     fn measured(reading: &Reading) -> Result<Self, Unpredicted> {
         let seen = reading.seen().ok_or(Unpredicted::ServerUnseen)?;
         let per_s = reading.ops_per_s();
-        let server = seen.server_cpus().and_then(positive).ok_or(Unpredicted::ServerUnseen)?;
+        let process = seen.process("postgres");
+        // Of sessions that come and go, the kernel's accounts of those that are there tell little.
+        let whole = process.is_some() || !reconnects(&reading.factors);
+        let server = seen.server_cpus().filter(|_| whole).and_then(positive);
+        let server = server.ok_or(Unpredicted::ServerUnseen)?;
         Ok(Self {
             // Those of the load as given: a pool lets so many in at a time.
             users: active_users(&reading.factors),
             per_s,
             server_ms: server / per_s * 1000.0,
-            cpus: seen.process("postgres").and_then(|p| p.cpus),
+            cpus: process.and_then(|p| p.cpus),
             load_ms: reading.client_cpu * reading.cores / per_s * 1000.0,
             queued: seen.samples().map_or(0.0, queued),
             flush_ms: seen.class_ms(WaitClass::WalFlush),
         })
     }
 
-    fn tried(sounding: &ScriptSounding) -> Result<Self, Unpredicted> {
+    /// `keeps` says whether sessions last.
+    fn tried(sounding: &ScriptSounding, keeps: bool) -> Result<Self, Unpredicted> {
         let seen = &sounding.observation;
         let process = seen.process("postgres");
-        let cpu_s = process.and_then(|p| p.cpu_s).or(seen.backends.map(|b| b.cpu_s));
+        let backends = seen.backends.filter(|_| keeps).map(|b| b.cpu_s);
+        let cpu_s = process.and_then(|p| p.cpu_s).or(backends);
         let server = cpu_s.and_then(|cpu| positive(cpu / seen.seconds));
         let per_s = sounding.transactions as f64 / sounding.seconds;
         let sessions = seen.sessions.as_ref();
@@ -299,8 +311,10 @@ impl Taken {
             most.delay.hi += self.flush_ms;
         }
         let mut range = free.range(&least, &most, users, users).ok_or(Unpredicted::NotMeasured)?;
-        if more && (self.queued > 0.0 || self.users > cores) {
-            let most = self.per_s * growth(self.queued, self.users, users);
+        if more {
+            // Where everything is awake already, a client more is at most a client's worth more.
+            let asleep = if self.users > cores { 1.0 } else { AWAKE };
+            let most = self.per_s * growth(self.queued, self.users, users) / asleep;
             range.hi = range.hi.min(most).max(range.lo);
         }
         Ok((range, held))
