@@ -79,6 +79,9 @@ pub(crate) fn lines(result: &RunResult, variant: &Variant) -> Vec<(String, Paint
         text.push_str(&format!("; p95 {} ms", significant(summary.latency_ms.p95, 3)));
         lines.push((text, Paint::Plain));
     }
+    if variant.trials.is_empty() {
+        lines.push(("not run".to_owned(), Paint::Dim));
+    }
     if let Some(prediction) = variant.prediction.as_ref().filter(|p| p.measured_per_s.is_some()) {
         let paint = match prediction.held {
             Some(true) => Paint::Green,
@@ -209,6 +212,10 @@ mod tests {
         variant.prediction = None;
         variant.unpredicted = Some("the server's CPU cannot be seen from here".to_owned());
         all.push_str(&format!("--- unpredicted\n{}", of_lever(&result)));
+        let variant = &mut result.variants[1];
+        (variant.unpredicted, variant.summary, variant.verdict) = (None, None, None);
+        variant.trials.clear();
+        all.push_str(&format!("--- interrupted before it\n{}", of_lever(&result)));
         insta::assert_snapshot!(all);
     }
 }
