@@ -151,7 +151,7 @@ With all users an operation takes 0.8 to 1.3 times as much CPU: wake-ups are sha
 - **Clients** of a load of scripts. With all of them a transaction takes 0.8 to 1.3 times the CPU of those that tried it,
   with more clients 0.92 to 1.3 times, with fewer 0.8 to 1.1 times; 0.5 to 1.2 times where less than half of
   the machine was in use. `synchronous_commit=off` and `connect=off` only take something away: they promise no
-  less than there was.
+  less than there was. Processes outside the run may go on to take the CPU that they took: the least is what is left of it.
 - **What limits** is what is nearest to being full in the middle of the range: a process (85 % of what it may
   use), or the machine (93 %); `users` where nothing is used by 70 %. It is held against the verdict, where
   `server-cpu` and `cpu-throttling` count as one, and a cause that also shows as the CPU that was expected, such as a

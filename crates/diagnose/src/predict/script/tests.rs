@@ -1,6 +1,9 @@
-use pinchpoint_measure::{ProcessFigures, SqlProtocol, WaitFigures};
+use pinchpoint_measure::{
+    HostFigures, ProcessFigures, SessionSamples, SqlProtocol, WaitClass, WaitFigures,
+};
 use serde_json::json;
 
+use super::taken::{FROM_IDLE, ROUGHLY, serial_use};
 use super::*;
 use crate::sample::Sample;
 use crate::synthetic::{Network, Random, solve, throughput};
@@ -82,6 +85,25 @@ fn more_clients_get_more_until_something_is_full() {
     assert_eq!(many.limit.as_deref(), Some("machine-cpu"));
 }
 
+/// Who else used the machine may go on to: what is promised is what is left then, and no less than
+/// what was had beside them.
+#[test]
+fn strangers_lower_what_is_promised_and_nothing_else() {
+    let clients = step(SqlLever::Clients(64), 64, None);
+    let beside = |cpus: f64| {
+        let mut from = given(8, &[]);
+        for observation in from.trials.iter_mut().filter_map(|t| t.observation.as_mut()) {
+            let foreign_cpu_s = Some(cpus * observation.seconds);
+            observation.host = Some(HostFigures { foreign_cpu_s, ..HostFigures::default() });
+        }
+        expect(&from, &clients).unwrap().range_per_s
+    };
+    let [alone, one, crowd] = [0.0, 1.0, 1.9].map(beside);
+    assert!(one[0] < 0.75 * alone[0] && one[0] > 2_000.0, "{alone:?} {one:?}");
+    assert!(crowd[0] < one[0] && crowd[0] > 2_000.0 / 1.6, "{one:?} {crowd:?}");
+    assert!((alone[1] - crowd[1]).abs() < 1.0, "they may go: {alone:?} {crowd:?}");
+}
+
 /// Seven of eight wait for one row: nothing goes on beside its holder, so more clients may get
 /// nothing more, and that they will is not promised.
 #[test]
@@ -133,6 +155,7 @@ fn exact_systems_with_a_lock_are_predicted() {
             load_ms: 0.0,
             queued: x * (times[..rows as usize].iter().sum::<f64>() - hold),
             flush_ms: 0.0,
+            strangers: 0.0,
         };
         let step = step(SqlLever::Clients(others), others, None);
         let (range, _) = load.at(&step, [1.0, 1.0], &one).unwrap();
