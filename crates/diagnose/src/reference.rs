@@ -153,7 +153,8 @@ With all users an operation takes 0.8 to 1.3 times as much CPU: wake-ups are sha
   the machine was in use. `synchronous_commit=off` and `connect=off` only take something away: they promise no
   less than there was. Processes outside the run may go on to take the CPU that they took: the least is what is left of it.
 - **What limits** is what is nearest to being full in the middle of the range: a process (85 % of what it may
-  use), or the machine (93 %); `users` where nothing is used by 70 %. It is held against the verdict, where
+  use), or the machine (93 %); `users` where nothing is used by 70 %, of scripts `pool-wait` where clients are more than
+  connections and `wal-flush` where that takes most of the time. It is held against the verdict, where
   `server-cpu` and `cpu-throttling` count as one, and a cause that also shows as the CPU that was expected, such as a
   missing index, counts as that CPU. On a ladder it is the cores, or that there is one operation
   at a time; else nothing is said of it.

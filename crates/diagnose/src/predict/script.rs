@@ -100,6 +100,10 @@ pub fn predict_script(
 ) -> Result<Prediction, Unpredicted> {
     let reading = closed(from, machine)?;
     let (lever, users) = (step.lever.name(), f64::from(step.at_once));
+    let clients = match step.lever {
+        SqlLever::Clients(clients) => f64::from(clients),
+        _ => reading.users,
+    };
     if let SqlLever::SynchronousCommit(on) = step.lever
         && on == reading.is_durable()
     {
@@ -123,7 +127,7 @@ pub fn predict_script(
         let range = range.times(1.0 / error, error);
         let basis = format!("a transaction took {}", load.text(&service, users));
         return stated(&reading, lever, range, &service, basis, experience)
-            .map(|prediction| load.limit(prediction, &service, users));
+            .map(|prediction| load.limit(prediction, &service, users, clients));
     };
     if sounding.clients >= step.at_once {
         return Err(Unpredicted::AllTried);
@@ -148,7 +152,7 @@ pub fn predict_script(
         load.text(&service, users)
     );
     stated(&reading, lever, range, &service, basis, experience)
-        .map(|prediction| load.limit(prediction, &service, users))
+        .map(|prediction| load.limit(prediction, &service, users, clients))
 }
 
 /// One transaction at a time that no longer waits for the flush: its time without that, as far as the

@@ -168,18 +168,21 @@ impl Taken {
         text
     }
 
-    /// Where nothing is near its limit, what transactions wait for most is what a verdict names.
+    /// Where nothing is near its limit, what transactions wait for most is what a verdict names: a
+    /// connection, where `clients` are more than the `users` whom a pool lets in.
     pub(super) fn limit(
         &self,
         mut prediction: Prediction,
         service: &Service,
         users: f64,
+        clients: f64,
     ) -> Prediction {
         let [lo, hi] = prediction.range_per_s;
         let per_s = (lo * hi).sqrt();
         if service.limit(per_s) == "users" {
             let flushes = per_s * self.flush_ms / 1000.0 / users;
             let name = match users {
+                n if clients > n => "pool-wait",
                 _ if flushes > MOSTLY => "wal-flush",
                 n if n <= 1.0 => "serial-round-trips",
                 _ => "users",

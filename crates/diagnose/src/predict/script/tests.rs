@@ -79,6 +79,10 @@ fn more_clients_get_more_until_something_is_full() {
     assert!(2_500.0 < lo && lo < 4_000.0 && 4_000.0 < hi && hi < 5_200.0, "{sixteen:?}");
     assert_eq!((sixteen.from.as_str(), sixteen.lever.as_str()), ("sql", "concurrency"));
     assert_eq!(sixteen.limit.as_deref(), Some("wal-flush"), "5 of 8 waited for it");
+    // A pool of 4 lets in fewer than there are.
+    let pool = expect(&from, &step(SqlLever::Pool(4), 4, None)).unwrap();
+    assert!(pool.range_per_s[1] < 2_000.0, "{pool:?}");
+    assert_eq!(pool.limit.as_deref(), Some("pool-wait"));
     // 0.3 ms of two cores: 6,667/s, whatever the clients; with FROM_IDLE half of the CPU.
     let many = expect(&from, &step(SqlLever::Clients(2_000), 2_000, None)).unwrap();
     assert!(many.range_per_s[1] < 6_667.0 / FROM_IDLE[0] * 1.1, "{many:?}");
