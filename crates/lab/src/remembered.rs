@@ -93,11 +93,12 @@ mod tests {
             ledger.append(&missed(experiment)).unwrap();
             let of = |(experience, unreadable): (Experience, Option<String>)| {
                 assert_eq!(unreadable, None);
-                (experience.widening("concurrency") * 1e3).round() / 1e3
+                format!("{:.3}", experience.widening("concurrency"))
             };
             [of(experience(Some(&ledger))), of(experience_of_scripts(Some(&ledger)))]
         };
-        assert_eq!(widened("ladder"), [1.3, Experience::PRIOR]);
-        assert_eq!(widened("sql"), [Experience::PRIOR, 1.3]);
+        let prior = || format!("{:.3}", Experience::PRIOR);
+        assert_eq!(widened("ladder"), ["1.300".to_owned(), prior()]);
+        assert_eq!(widened("sql"), [prior(), "1.300".to_owned()]);
     }
 }
