@@ -13,7 +13,7 @@ pub(crate) const WORTH_IT: f64 = 1.1;
 /// What a lead that is certain to the model is worth: it has not seen everything.
 const MOST: f64 = 0.95;
 /// The same for a draw.
-const DRAW: f64 = 0.45;
+pub(crate) const DRAW: f64 = 0.45;
 /// Most that a verdict from a single source can have.
 const ONE_SOURCE: f64 = 0.6;
 /// Taken off for each figure that speaks against it, for missing CPU figures, for a single trial.
@@ -43,7 +43,7 @@ pub(crate) fn confidence(
     if winner.signals() < 2 {
         confidence = confidence.min(ONE_SOURCE);
     }
-    missing(confidence, reading)
+    missing(confidence.min(winner.most.unwrap_or(MOST)), reading)
 }
 
 /// How sure it is that the cause which is named takes more of the time than the other part: by the
@@ -111,5 +111,7 @@ mod tests {
         let mut single = candidate(9.0, 0.0);
         single.evidence.truncate(1);
         assert!(confidence(&single, None, None, &reading, 0) <= ONE_SOURCE);
+        let undecided = Candidate { most: Some(DRAW), ..candidate(9.0, 0.0) };
+        assert!(confidence(&undecided, None, None, &reading, 0) <= DRAW);
     }
 }

@@ -133,6 +133,8 @@ pub(crate) struct Candidate {
     pub evidence: Vec<Clue>,
     /// What speaks against it.
     pub against: Vec<String>,
+    /// The most confidence that it can be named with, where what would decide cannot be seen.
+    pub most: Option<f64>,
     /// While it stands, no other figure says anything of the server.
     pub first: bool,
 }

@@ -2,6 +2,7 @@ use pinchpoint_measure::{Counter, StatementFigures, WaitClass, significant};
 
 use super::{Candidate, Finding, LARGE_SHARE, Page, Rule, Signal};
 use crate::Machine;
+use crate::confidence::DRAW;
 use crate::reading::{Reading, sound};
 use crate::seen::Seen;
 
@@ -34,8 +35,9 @@ pub(crate) const RULE: Rule = Rule {
                     30 % of the time or the server has no CPU left.",
         evidence: "`seq_tup_read` for each operation; the statement that takes most of the \
                    execution, with its pages and rows.",
-        counter_evidence: "A statement that sums up a whole table reads it anyway; an index makes \
-                           every write dearer.",
+        counter_evidence: "A statement that adds rows up may want all that it reads, and how many met \
+                           its condition is counted nowhere: the verdict is then as sure as a \
+                           draw. An index makes every write dearer.",
         advice: &[
             "EXPLAIN (ANALYZE, BUFFERS) of the statement, and an index on what it filters or joins by",
             "ANALYZE, where an index is there and not used",
@@ -67,7 +69,7 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
         Signal::Counters.says(format!("{text}, for {} rows", significant(wanted, 2))),
         Signal::Samples.says(format!("executing takes {:.0} % of the time", share * 100.0)),
     ];
-    let mut against = Vec::new();
+    let (mut against, mut sure) = (Vec::new(), None);
     match most(seen) {
         Some((statement, part)) if part >= MOSTLY => {
             let pages = significant(sound(statement.blocks / statement.calls), 3);
@@ -77,7 +79,9 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
                 statement.query
             )));
             if adds_up(&statement.query) {
+                // How many rows met its condition is counted nowhere.
                 against.push("it adds rows up, and may want all that it reads".to_owned());
+                sure = Some(DRAW);
             }
         }
         Some(_) => against.push("no statement takes most of the execution".to_owned()),
@@ -86,7 +90,9 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
     // What is left is the rows that are wanted.
     let kept = wanted / each;
     let gain = reading.gain(share * reading.service_ms * (1.0 - kept), 0.9);
-    Finding::suspect(text, Candidate { share, gain, evidence, against, ..Candidate::default() })
+    let candidate =
+        Candidate { share, gain, evidence, against, most: sure, ..Candidate::default() };
+    Finding::suspect(text, candidate)
 }
 
 /// Whether a statement reads its tables whole by what it says: no condition that an index could

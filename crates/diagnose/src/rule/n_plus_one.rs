@@ -7,6 +7,9 @@ use crate::reading::{Reading, sound};
 /// Executions of one statement in an operation from which they should be one.
 const MANY: f64 = 5.0;
 
+/// An execution's own expense is at most that of so many empty requests.
+const AROUND: f64 = 2.0;
+
 /// The same small statement again and again within an operation.
 pub(crate) const RULE: Rule = Rule {
     bottleneck: "n-plus-one",
@@ -14,10 +17,12 @@ pub(crate) const RULE: Rule = Rule {
     examine,
     shows_as: &["serial-round-trips", "idle-in-transaction", "server-cpu", "cpu-throttling"],
     page: Page {
-        signature: "One statement is executed at least five times for each operation, and these \
-                    executions with their round trips take at least 30 % of its time.",
+        signature: "One statement is executed at least five times for each operation, and what these \
+                    executions take whatever they do (of each no more than two empty requests), \
+                    with their round trips, is at least 30 % of its time.",
         evidence: "`pg_stat_statements`: calls for each operation; the time between statements.",
-        counter_evidence: "Each call returns many rows: the work is in them, not in the calls.",
+        counter_evidence: "Each call takes long or returns many rows: the work is in them, not in \
+                           the calls.",
         advice: &[
             "one statement for all of them: a JOIN, or = ANY($1) with the keys of the whole list",
             "a loader that collects keys (DataLoader) where the code asks one by one",
@@ -38,7 +43,10 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
         return Finding::cleared(text);
     }
     let window = reading.phase_ms(|p| p.is_statement() && p != Phase::Encode);
-    let executing = sound(most.execute_ms / most.calls) * each;
+    // What a call takes whatever it does; the rest is its work, which a joined plan has to do as well.
+    let call = sound(most.execute_ms / most.calls);
+    let own = seen.observation.round_trip_ms.map_or(call, |trip| call.min(AROUND * trip));
+    let executing = own * each;
     let between = seen.active_ms().map_or(0.0, |active| seen.past_the_pooler_ms(window - active));
     let repeated = (executing + between).min(window) * (1.0 - 1.0 / each);
     let share = reading.share_of(repeated);
@@ -53,7 +61,7 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
             most.query
         )),
         Signal::Clock.says(format!(
-            "executing them and waiting between them takes {:.0} % of the time",
+            "calling them and waiting between them takes {:.0} % of the time",
             share * 100.0
         )),
     ];

@@ -75,7 +75,7 @@ fn after(ms: u32) -> String {
 
 pub(super) const CONNECT: Plant = Plant {
     name: "connect-per-operation",
-    how: "a new connection with SCRAM for each transaction of 40 or 10 ms, or for one of less than one",
+    how: "a new connection with SCRAM for each transaction of 20 or 10 ms, or for one of less than one",
     wanted: &["connection-setup"],
     second: None,
     forbidden: &["serial-round-trips", "network", "wal-flush"],
@@ -93,7 +93,7 @@ pub(super) const CONNECT: Plant = Plant {
 
 fn transaction(strength: Strength) -> String {
     match strength {
-        Strength::Weak => after(40),
+        Strength::Weak => after(20),
         Strength::Middle => after(10),
         Strength::Strong => READ.to_owned(),
     }
@@ -126,6 +126,11 @@ pub(super) const CLIENT_CPU: Plant = Plant {
     }),
 };
 
+/// A wait of so many seconds, and then four statements that compute.
+fn computing_after(wait: &str) -> String {
+    format!("SELECT pg_sleep({wait});\n{}", COMPUTE.repeat(4))
+}
+
 pub(super) const SERVER_WAIT: Plant = Plant {
     name: "server-wait",
     how: "8 clients whose statements wait on purpose for 0.2, 2 or 20 ms on the server (pg_sleep)",
@@ -142,7 +147,7 @@ pub(super) const SERVER_WAIT: Plant = Plant {
     decoy: Some(Decoy {
         how: "a wait of 1 ms in statements that keep both cores busy for longer",
         forbidden: &["row-lock", "object-lock"],
-        planted: || load_with(8, &format!("SELECT pg_sleep(0.001);\n{COMPUTE}"), &[]),
-        removed: || load_with(8, COMPUTE, &[]),
+        planted: || load_with(8, &computing_after("0.001"), &[]),
+        removed: || load_with(8, &computing_after("0"), &[]),
     }),
 };

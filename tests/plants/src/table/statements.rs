@@ -1,5 +1,7 @@
 use std::fmt::Write;
+use std::time::Duration;
 
+use crate::delays::Slow;
 use crate::plant::{Decoy, Kind, Plant, Scene, State, Strength};
 
 use super::{ANALYZE, KEY, TABLE, load, load_with};
@@ -124,51 +126,39 @@ pub(super) const UNPREPARED: Plant = Plant {
     }),
 };
 
-/// Rows sorted before they are counted: with text as a key much of it is comparing, with a number
-/// most of it is moving.
-fn sorted(strength: Strength) -> &'static str {
-    strength.of([
-        "SELECT count(*) FROM (SELECT x FROM t ORDER BY n, x OFFSET 0) s;\n",
-        "SELECT sum(length(x)) FROM (SELECT left(x, 200) AS x FROM wide ORDER BY n OFFSET 0) s;\n",
-        "SELECT sum(length(x)) FROM (SELECT x FROM wide ORDER BY n OFFSET 0) s;\n",
-    ])
-}
-
-fn sorting(work_mem: &'static str, script: &str) -> State {
-    State { before: vec![work_mem, "SELECT pg_reload_conf()"], ..load(4, script) }
-}
-
-const TOO_LITTLE: &str = "ALTER SYSTEM SET work_mem = '64kB'";
-const ENOUGH: &str = "ALTER SYSTEM SET work_mem = '256MB'";
+/// Rows sorted before they are counted.
+const SORT: &str = "SELECT count(*) FROM (SELECT x FROM t ORDER BY n, x OFFSET 0) s;\n";
 /// A short sort after much computing.
 const SHORT_SORT: &str = "SELECT sum(a.n + b.n) FROM t a, t b WHERE a.id <= 2000 AND b.id <= 400;\n\
     SELECT count(*) FROM (SELECT x FROM t WHERE id <= 2000 ORDER BY n, x OFFSET 0) s;\n";
+const TOO_LITTLE: &str = "ALTER SYSTEM SET work_mem = '64kB'";
+const ENOUGH: &str = "ALTER SYSTEM SET work_mem = '64MB'";
+
+/// On a disk that takes so many microseconds more to read or write a block.
+fn sorting(work_mem: &'static str, block_us: u64, script: &str) -> State {
+    let longer = Duration::from_micros(block_us);
+    State {
+        before: vec![work_mem, "SELECT pg_reload_conf()"],
+        slow: vec![(Slow::DataWrite, longer), (Slow::DataRead, longer)],
+        ..load(4, script)
+    }
+}
 
 pub(super) const TEMP_FILES: Plant = Plant {
     name: "temp-files",
-    how: "a work_mem of 64 kB for sorts of 10,000 short rows by a text, or of 20,000 rows of 200 or 1,000 bytes \
-          by a number",
+    how: "sorts of 10,000 rows with a work_mem of 64 kB, on a disk that takes no, 0.02 or 0.2 ms longer for a block",
     wanted: &["temp-files"],
     second: None,
     forbidden: &["missing-index", "wal-flush", "row-lock"],
     kind: Kind::Bottleneck,
-    scene: || Scene {
-        init: vec![
-            TABLE,
-            KEY,
-            "CREATE TABLE wide AS SELECT i AS id, i::bigint * 7919 % 20000 AS n, repeat('x', 1000) AS x \
-             FROM generate_series(1, 20000) i",
-            ANALYZE,
-        ],
-        ..Scene::default()
-    },
-    planted: |strength: Strength| sorting(TOO_LITTLE, sorted(strength)),
-    removed: |strength: Strength| sorting(ENOUGH, sorted(strength)),
+    scene: || Scene { delays: true, ..scene() },
+    planted: |strength: Strength| sorting(TOO_LITTLE, strength.of([0, 20, 200]), SORT),
+    removed: |strength: Strength| sorting(ENOUGH, strength.of([0, 20, 200]), SORT),
     decoy: Some(Decoy {
-        how: "such a sort of 2,000 short rows, after a statement that computes for many times as long",
+        how: "such a sort of 2,000 rows, after a statement that computes for many times as long",
         forbidden: &["data-io"],
-        planted: || sorting(TOO_LITTLE, SHORT_SORT),
-        removed: || sorting(ENOUGH, SHORT_SORT),
+        planted: || sorting(TOO_LITTLE, 0, SHORT_SORT),
+        removed: || sorting(ENOUGH, 0, SHORT_SORT),
     }),
 };
 

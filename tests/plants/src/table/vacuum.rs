@@ -68,29 +68,35 @@ pub(super) const BLOAT: Plant = Plant {
     }),
 };
 
-/// A row changed in each of six tables, and nothing waits for the disk.
-const SIX_TABLES: &str = "\\set id random(1, 700000)\n\
+/// A row changed in each of three tables, and nothing waits for the disk.
+const THREE_TABLES: &str = "\\set id random(1, 1500000)\n\
     UPDATE t1 SET n = n + 1 WHERE id = :id;\nUPDATE t2 SET n = n + 1 WHERE id = :id;\n\
-    UPDATE t3 SET n = n + 1 WHERE id = :id;\nUPDATE t4 SET n = n + 1 WHERE id = :id;\n\
-    UPDATE t5 SET n = n + 1 WHERE id = :id;\nUPDATE t6 SET n = n + 1 WHERE id = :id;\n";
-const SMALL: &str = "\\set id random(1, 1000)\nUPDATE small SET n = n + 1 WHERE id = :id;\n";
+    UPDATE t3 SET n = n + 1 WHERE id = :id;\n";
 
-/// Leaves the first so many of the tables to autovacuum, a worker each.
-const fn workers(strength: Strength) -> &'static str {
-    strength.of(["SELECT vacuumed(1)", "SELECT vacuumed(3)", "SELECT vacuumed(6)"])
+/// So many of the tables are left to autovacuum, a worker each, which is started one a second.
+fn updates(clients: u32, vacuum: &[&'static str]) -> State {
+    State {
+        before: vacuum.to_vec(),
+        ..load_with(clients, THREE_TABLES, &["-M", "prepared", "--warmup", "4s"])
+    }
 }
 
 const VACUUMED: &str = "CREATE FUNCTION vacuumed(count int) RETURNS void AS $$ BEGIN \
-    FOR i IN 1..6 LOOP EXECUTE format('ALTER TABLE %I SET (autovacuum_enabled = %s)', 't' || i, i <= count); \
+    FOR i IN 1..3 LOOP EXECUTE format('ALTER TABLE %I SET (autovacuum_enabled = %s)', 't' || i, i <= count); \
     END LOOP; END $$ LANGUAGE plpgsql";
-
-/// Workers are started one a second.
-const STARTED: &[&str] = &["-M", "prepared", "--warmup", "5s"];
+const ONE: &[&str] = &["SELECT vacuumed(1)"];
+const ALL: &[&str] = &["SELECT vacuumed(3)"];
+const NONE: &[&str] = &["SELECT vacuumed(0)"];
+const ALL_SLOWLY: &[&str] = &[
+    "SELECT vacuumed(3)",
+    "ALTER SYSTEM SET autovacuum_vacuum_cost_delay = '20ms'",
+    "SELECT pg_reload_conf()",
+];
 
 pub(super) const VACUUM: Plant = Plant {
     name: "vacuum-storm",
-    how: "one, three or six workers of autovacuum, without a cost limit and again every second, for tables of \
-          700,000 rows with four indexes each",
+    how: "autovacuum every second, without a cost limit, of tables of 1,500,000 rows with four indexes each: a \
+          worker for one of three beside two clients, one for each, and the same beside one client",
     wanted: &["autovacuum"],
     second: None,
     forbidden: &["checkpoints", "row-lock", "bloat"],
@@ -98,7 +104,6 @@ pub(super) const VACUUM: Plant = Plant {
     scene: || Scene {
         settings: vec![
             ("autovacuum_naptime", "1s"),
-            ("autovacuum_max_workers", "6"),
             ("autovacuum_vacuum_threshold", "50"),
             ("autovacuum_vacuum_scale_factor", "0"),
             ("autovacuum_vacuum_cost_delay", "0"),
@@ -106,34 +111,23 @@ pub(super) const VACUUM: Plant = Plant {
             ("max_wal_size", "8GB"),
         ],
         init: vec![
-            "DO $$ DECLARE name text; BEGIN FOR i IN 1..6 LOOP name := 't' || i; \
-             EXECUTE format('CREATE TABLE %I AS SELECT i AS id, i AS n FROM generate_series(1, 700000) i', name); \
+            "DO $$ DECLARE name text; BEGIN FOR i IN 1..3 LOOP name := 't' || i; \
+             EXECUTE format('CREATE TABLE %I AS SELECT i AS id, i AS n FROM generate_series(1, 1500000) i', name); \
              EXECUTE format('CREATE INDEX ON %I (id)', name); \
              EXECUTE format('CREATE INDEX ON %I (n)', name); \
              EXECUTE format('CREATE INDEX ON %I (id, n)', name); \
              EXECUTE format('CREATE INDEX ON %I (n, id)', name); END LOOP; END $$",
-            "CREATE TABLE small AS SELECT i AS id, i AS n FROM generate_series(1, 1000) i",
-            "ALTER TABLE small ADD PRIMARY KEY (id)",
             VACUUMED,
             ANALYZE,
         ],
         ..Scene::default()
     },
-    planted: |strength: Strength| State {
-        before: vec![workers(strength)],
-        ..load_with(2, SIX_TABLES, STARTED)
-    },
-    removed: |_| State { before: vec!["SELECT vacuumed(0)"], ..load_with(2, SIX_TABLES, STARTED) },
+    planted: |strength: Strength| updates(strength.of([2, 2, 1]), strength.of([ONE, ALL, ALL])),
+    removed: |strength: Strength| updates(strength.of([2, 2, 1]), NONE),
     decoy: Some(Decoy {
-        how: "a worker every second for a table of 1,000 rows, which is soon done",
+        how: "a worker for each of the three, which sleeps for 20 ms after every few pages",
         forbidden: &["checkpoints", "bloat"],
-        planted: || State {
-            before: vec!["SELECT vacuumed(0)"],
-            ..load_with(2, SMALL, &["-M", "prepared"])
-        },
-        removed: || State {
-            before: vec!["ALTER TABLE small SET (autovacuum_enabled = off)"],
-            ..load_with(2, SMALL, &["-M", "prepared"])
-        },
+        planted: || updates(2, ALL_SLOWLY),
+        removed: || updates(2, NONE),
     }),
 };
