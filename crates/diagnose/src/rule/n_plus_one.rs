@@ -44,10 +44,14 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
     }
     let window = reading.phase_ms(|p| p.is_statement() && p != Phase::Encode);
     // What a call takes whatever it does; the rest is its work, which a joined plan has to do as well.
-    let call = sound(most.execute_ms / most.calls);
-    let own = seen.observation.round_trip_ms.map_or(call, |trip| call.min(AROUND * trip));
-    let executing = own * each;
+    let planned = most.plan_ms.map_or(0.0, sound);
+    let call = sound((most.execute_ms + planned) / most.calls);
+    let trip = seen.observation.round_trip_ms.map(|trip| AROUND * trip);
+    let executing = trip.map_or(call, |trip| call.min(trip)) * each;
     let between = seen.active_ms().map_or(0.0, |active| seen.past_the_pooler_ms(window - active));
+    // On full cores the server is often ready for a statement long before it gets a CPU.
+    let crowded = trip.filter(|_| reading.no_cpu_left());
+    let between = crowded.map_or(between, |trip| between.min(trip * each));
     let repeated = (executing + between).min(window) * (1.0 - 1.0 / each);
     let share = reading.share_of(repeated);
     if share < LARGE_SHARE {

@@ -68,26 +68,28 @@ pub(super) const BLOAT: Plant = Plant {
     }),
 };
 
-/// A row changed in each of three tables, and nothing waits for the disk.
-const THREE_TABLES: &str = "\\set id random(1, 1500000)\n\
+/// A row changed in each of six tables, and nothing waits for the disk.
+const SIX_TABLES: &str = "\\set id random(1, 1500000)\n\
     UPDATE t1 SET n = n + 1 WHERE id = :id;\nUPDATE t2 SET n = n + 1 WHERE id = :id;\n\
-    UPDATE t3 SET n = n + 1 WHERE id = :id;\n";
+    UPDATE t3 SET n = n + 1 WHERE id = :id;\nUPDATE t4 SET n = n + 1 WHERE id = :id;\n\
+    UPDATE t5 SET n = n + 1 WHERE id = :id;\nUPDATE t6 SET n = n + 1 WHERE id = :id;\n";
 
 /// So many of the tables are left to autovacuum, a worker each, which is started one a second.
-fn updates(clients: u32, vacuum: &[&'static str]) -> State {
+fn updates(vacuum: &[&'static str]) -> State {
     State {
         before: vacuum.to_vec(),
-        ..load_with(clients, THREE_TABLES, &["-M", "prepared", "--warmup", "4s"])
+        ..load_with(2, SIX_TABLES, &["-M", "prepared", "--warmup", "8s"])
     }
 }
 
 const VACUUMED: &str = "CREATE FUNCTION vacuumed(count int) RETURNS void AS $$ BEGIN \
-    FOR i IN 1..3 LOOP EXECUTE format('ALTER TABLE %I SET (autovacuum_enabled = %s)', 't' || i, i <= count); \
+    FOR i IN 1..6 LOOP EXECUTE format('ALTER TABLE %I SET (autovacuum_enabled = %s)', 't' || i, i <= count); \
     END LOOP; END $$ LANGUAGE plpgsql";
 const ONE: &[&str] = &["SELECT vacuumed(1)"];
-const ALL: &[&str] = &["SELECT vacuumed(3)"];
+const THREE: &[&str] = &["SELECT vacuumed(3)"];
+const ALL: &[&str] = &["SELECT vacuumed(6)"];
 const NONE: &[&str] = &["SELECT vacuumed(0)"];
-const ALL_SLOWLY: &[&str] = &[
+const THREE_SLOWLY: &[&str] = &[
     "SELECT vacuumed(3)",
     "ALTER SYSTEM SET autovacuum_vacuum_cost_delay = '20ms'",
     "SELECT pg_reload_conf()",
@@ -96,7 +98,7 @@ const ALL_SLOWLY: &[&str] = &[
 pub(super) const VACUUM: Plant = Plant {
     name: "vacuum-storm",
     how: "autovacuum every second, without a cost limit, of tables of 1,500,000 rows with four indexes each: a \
-          worker for one of three beside two clients, one for each, and the same beside one client",
+          worker for one, three or all of six",
     wanted: &["autovacuum"],
     second: None,
     forbidden: &["checkpoints", "row-lock", "bloat"],
@@ -104,6 +106,7 @@ pub(super) const VACUUM: Plant = Plant {
     scene: || Scene {
         settings: vec![
             ("autovacuum_naptime", "1s"),
+            ("autovacuum_max_workers", "6"),
             ("autovacuum_vacuum_threshold", "50"),
             ("autovacuum_vacuum_scale_factor", "0"),
             ("autovacuum_vacuum_cost_delay", "0"),
@@ -111,7 +114,7 @@ pub(super) const VACUUM: Plant = Plant {
             ("max_wal_size", "8GB"),
         ],
         init: vec![
-            "DO $$ DECLARE name text; BEGIN FOR i IN 1..3 LOOP name := 't' || i; \
+            "DO $$ DECLARE name text; BEGIN FOR i IN 1..6 LOOP name := 't' || i; \
              EXECUTE format('CREATE TABLE %I AS SELECT i AS id, i AS n FROM generate_series(1, 1500000) i', name); \
              EXECUTE format('CREATE INDEX ON %I (id)', name); \
              EXECUTE format('CREATE INDEX ON %I (n)', name); \
@@ -122,12 +125,12 @@ pub(super) const VACUUM: Plant = Plant {
         ],
         ..Scene::default()
     },
-    planted: |strength: Strength| updates(strength.of([2, 2, 1]), strength.of([ONE, ALL, ALL])),
-    removed: |strength: Strength| updates(strength.of([2, 2, 1]), NONE),
+    planted: |strength: Strength| updates(strength.of([ONE, THREE, ALL])),
+    removed: |_| updates(NONE),
     decoy: Some(Decoy {
-        how: "a worker for each of the three, which sleeps for 20 ms after every few pages",
+        how: "a worker for each of three, which sleeps for 20 ms after every few pages",
         forbidden: &["checkpoints", "bloat"],
-        planted: || updates(2, ALL_SLOWLY),
-        removed: || updates(2, NONE),
+        planted: || updates(THREE_SLOWLY),
+        removed: || updates(NONE),
     }),
 };
