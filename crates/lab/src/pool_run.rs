@@ -123,7 +123,8 @@ impl PoolRun<'_> {
             self.conclude();
             self.desk.write(&self.result)?;
             answers.push(self.result.pool.as_ref().map(|advice| advice.size));
-            if self.is_clear(round, &answers) {
+            let noise = self.result.pool.as_ref().map(|advice| advice.noise);
+            if noise.is_some_and(|noise| is_clear(round, &answers, noise)) {
                 break;
             }
         }
@@ -181,13 +182,6 @@ impl PoolRun<'_> {
     fn has_time_for_another(&self, round: u32) -> bool {
         let next = self.left(round).len() as f64 * self.point_s();
         self.began.elapsed().as_secs_f64() + next <= self.job.at_most.as_secs_f64()
-    }
-
-    /// Enough rounds have given one answer, and what they differ by is small.
-    fn is_clear(&self, round: u32, answers: &[Option<u64>]) -> bool {
-        let Some(advice) = &self.result.pool else { return false };
-        let last: BTreeSet<_> = answers.iter().rev().take(2).collect();
-        round >= FEWEST_ROUNDS && last.len() == 1 && advice.noise < CLEAR
     }
 
     async fn trial(
@@ -292,9 +286,26 @@ fn shuffled(indices: &[usize], random: &mut Random) -> Vec<usize> {
     order
 }
 
+/// Enough rounds, of which the last two have left the answer as it was, and what they differ by is
+/// small.
+fn is_clear(round: u32, answers: &[Option<u64>], noise: f64) -> bool {
+    let last: BTreeSet<_> = answers.iter().rev().take(2).collect();
+    round >= FEWEST_ROUNDS && last.len() == 1 && noise < CLEAR
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_search_ends_when_the_answer_stays_and_noise_is_small() {
+        let quiet = CLEAR / 2.0;
+        let (four, eight) = (Some(4), Some(8));
+        assert!(is_clear(FEWEST_ROUNDS, &[eight, four, four], quiet));
+        assert!(!is_clear(FEWEST_ROUNDS - 1, &[four, four], quiet), "too early");
+        assert!(!is_clear(FEWEST_ROUNDS, &[four, four, eight], quiet), "it changed");
+        assert!(!is_clear(FEWEST_ROUNDS, &[four, four, four], CLEAR), "too noisy");
+    }
 
     #[test]
     fn a_shuffled_order_holds_each_once() {

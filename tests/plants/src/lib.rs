@@ -18,7 +18,7 @@ mod table;
 pub use bench::{Effort, Pair, Seen, run};
 pub use command::pinchpoint;
 pub use delays::{Delays, Slow};
-pub use page::{json, page};
+pub use page::{into_earlier, json, page};
 pub use plant::{Kind, Plant, Planted, Strength};
 pub use score::{Outcome, Score, Scored, score};
 pub use server::{Server, ServerOptions, Session};

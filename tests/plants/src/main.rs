@@ -6,17 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use pinchpoint_plants::{
-    Effort, PLANTS, Pair, Plant, Planted, Score, Scored, Strength, json, page, pinchpoint, run,
-    score,
+    Effort, PLANTS, Pair, Plant, Planted, Score, Scored, Strength, into_earlier, json, page,
+    pinchpoint, run, score,
 };
 
 const USAGE: &str = "\
-Usage: plants [--only NAME,…] [--middle] [--seconds N] [--trials N] [--page FILE] [--json FILE] [--results DIR]
+Usage: plants [--only NAME,…] [--middle] [--seconds N] [--trials N] [--into FILE] [--page FILE] [--json FILE] [--results DIR]
 
   --only NAME,…   these plants alone
   --middle        at the middle strength alone, and no decoys
   --seconds N     measured seconds of a trial [default: 4]
   --trials N      trials of each measurement [default: 2]
+  --into FILE     put the rows into those of an earlier run, which --json wrote
   --page FILE     write the table as Markdown
   --json FILE     write it as JSON
   --results DIR   keep each measurement's result.json";
@@ -25,6 +26,8 @@ struct Options {
     only: Vec<String>,
     middle: bool,
     effort: Effort,
+    /// The JSON of an earlier run, whose other plants are kept.
+    into: Option<String>,
     page: Option<String>,
     json: Option<String>,
     /// Where each `result.json` is kept.
@@ -51,6 +54,7 @@ fn options() -> Result<Options, String> {
         only: Vec::new(),
         middle: false,
         effort: Effort { seconds: 4.0, trials: 2 },
+        into: None,
         page: None,
         json: None,
         results: None,
@@ -70,6 +74,7 @@ fn options() -> Result<Options, String> {
             "--only" => options.only = value.split(',').map(str::to_owned).collect(),
             "--seconds" => options.effort.seconds = value.parse().map_err(|_| bad())?,
             "--trials" => options.effort.trials = value.parse().map_err(|_| bad())?,
+            "--into" => options.into = Some(value),
             "--page" => options.page = Some(value),
             "--json" => options.json = Some(value),
             "--results" => options.results = Some(value.into()),
@@ -119,11 +124,16 @@ fn all(options: &Options) -> Result<(), String> {
             scored.push(one);
         }
     }
-    let sum = Score::of(&scored);
     if !strangers.is_empty() {
         let mean = strangers.iter().sum::<f64>() / strangers.len() as f64 * 100.0;
         machine.push_str(&format!(" Other processes took {mean:.0} % of its CPU meanwhile."));
     }
+    if let Some(path) = &options.into {
+        let earlier = std::fs::read_to_string(path).map_err(|e| format!("{path}: {e}"))?;
+        machine.push_str(&format!(" Measured apart from the others: {}.", names(&scored)));
+        scored = into_earlier(&earlier, scored).map_err(|e| format!("{path}: {e}"))?;
+    }
+    let sum = Score::of(&scored);
     let [decoys, not_mistaken] = sum.decoys;
     eprintln!(
         "{} of {} right, {not_mistaken} of {decoys} decoys not mistaken, {} forbidden",
@@ -145,6 +155,13 @@ fn all(options: &Options) -> Result<(), String> {
     } else {
         Err("nine in ten should be right, and nothing forbidden".to_owned())
     }
+}
+
+/// The plants, each once.
+fn names(scored: &[Scored]) -> String {
+    let mut names: Vec<&str> = scored.iter().map(|row| row.plant.as_str()).collect();
+    names.dedup();
+    names.join(", ")
 }
 
 /// Keeps the results of a pair.

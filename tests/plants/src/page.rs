@@ -1,10 +1,11 @@
 use std::fmt::Write;
 
 use pinchpoint_measure::significant;
+use serde::Deserialize;
 
 use crate::plant::{Planted, Strength};
 use crate::score::{CONFIDENT, Outcome, Score, Scored};
-use crate::table::NOT_REPRODUCED;
+use crate::table::{NOT_REPRODUCED, PLANTS};
 
 /// Where and how a run of the plants took place.
 const HEAD: &str = "\
@@ -108,4 +109,60 @@ fn planted(page: &mut String, scored: &[Scored]) {
 pub fn json(scored: &[Scored], score: &Score, machine: &str) -> Result<String, String> {
     let value = serde_json::json!({ "machine": machine, "score": score, "plants": scored });
     serde_json::to_string_pretty(&value).map_err(|e| e.to_string())
+}
+
+/// Puts the rows of a run into those of an earlier one, which [`json`] wrote: in place of the same
+/// plants' and in the order of the table.
+pub fn into_earlier(json: &str, scored: Vec<Scored>) -> Result<Vec<Scored>, String> {
+    #[derive(Deserialize)]
+    struct Earlier {
+        plants: Vec<Scored>,
+    }
+    let earlier: Earlier = serde_json::from_str(json).map_err(|e| e.to_string())?;
+    let anew = |row: &Scored| scored.iter().any(|other| other.plant == row.plant);
+    let mut all: Vec<Scored> = earlier.plants.into_iter().filter(|row| !anew(row)).collect();
+    all.extend(scored);
+    all.sort_by_key(|row| PLANTS.iter().position(|plant| plant.name == row.plant));
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(plant: &str, strength: &str, per_s: f64) -> Scored {
+        Scored {
+            plant: plant.to_owned(),
+            strength: strength.to_owned(),
+            no_cause: false,
+            how: "somehow".to_owned(),
+            wanted: vec!["row-lock".to_owned()],
+            planted_per_s: per_s,
+            removed_per_s: 2.0 * per_s,
+            verdict: "row-lock".to_owned(),
+            confidence: 0.9,
+            runner_up: None,
+            outcome: Outcome::Right,
+            evidence: Vec::new(),
+            against: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_plant_measured_again_takes_the_place_of_its_rows() {
+        let earlier = [
+            row("cpu-quota", "weak", 1.0),
+            row("hot-row", "weak", 1.0),
+            row("nothing", "middle", 1.0),
+        ];
+        let text = json(&earlier, &Score::of(&earlier), "here").unwrap();
+        let again = vec![row("hot-row", "weak", 5.0), row("hot-row", "decoy", 6.0)];
+        let all = into_earlier(&text, again).unwrap();
+        let told: Vec<_> = all.iter().map(|r| (r.plant.as_str(), r.planted_per_s)).collect();
+        assert_eq!(
+            told,
+            [("cpu-quota", 1.0), ("hot-row", 5.0), ("hot-row", 6.0), ("nothing", 1.0)]
+        );
+        assert!(into_earlier("{}", Vec::new()).is_err());
+    }
 }

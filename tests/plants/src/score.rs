@@ -1,4 +1,4 @@
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::bench::Pair;
 use crate::plant::{Kind, Plant, Planted, Strength};
@@ -11,7 +11,7 @@ pub(crate) const CONFIDENT: f64 = 0.5;
 const NO_CAUSE: [&str; 4] = ["balanced", "users", "none", "inconclusive"];
 
 /// What the verdict on a plant is worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// The cause is named first.
@@ -49,7 +49,7 @@ impl Outcome {
 }
 
 /// A plant at one strength, and what came of it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scored {
     /// The plant.
     pub plant: String,

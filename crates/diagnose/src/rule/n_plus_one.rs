@@ -15,7 +15,13 @@ pub(crate) const RULE: Rule = Rule {
     bottleneck: "n-plus-one",
     cause: "repeated statements (N+1)",
     examine,
-    shows_as: &["serial-round-trips", "idle-in-transaction", "server-cpu", "cpu-throttling"],
+    shows_as: &[
+        "serial-round-trips",
+        "idle-in-transaction",
+        "server-cpu",
+        "cpu-throttling",
+        "planning",
+    ],
     page: Page {
         signature: "One statement is executed at least five times for each operation, and what these \
                     executions take whatever they do (of each no more than two empty requests), \

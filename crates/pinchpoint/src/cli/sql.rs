@@ -242,8 +242,9 @@ Examples:
 
 Clients always have a transaction to run and share a pool of each size in turn, in random order, round
 by round. The answer is the smallest size that cannot be told from the best: closer than the noise of
-the rounds, 2 % at least and 5 % at most. It ends early when three rounds agree. On a server that is
-not ours it never takes the last connections: a tenth of those that are free, and three more, are left.")]
+the rounds, 2 % at least and 5 % at most. It ends early: after three rounds or more, of which the last
+left the answer as it was, with a noise below 3 %. On a server that is not ours it never takes the last
+connections: a tenth of those that are free, and three more, are left.")]
 pub(crate) struct PoolArgs {
     /// Use this PostgreSQL instead of a private one. Nothing is changed on it but what -i, --init
     /// and the scripts change. A password may come from PGPASSWORD.

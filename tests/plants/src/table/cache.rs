@@ -59,13 +59,13 @@ const LITTLE: u64 = 256 << 10;
 
 pub(super) const CACHE: Plant = Plant {
     name: "cache-misses",
-    how: "a service that may keep few of 20,000 users: 64 MB of them, 40 MB or 256 kB, where all take 80",
+    how: "a service that may keep few of 20,000 users: 16 MB of them, 8 MB or 256 kB",
     wanted: &["cache-misses"],
     second: None,
     forbidden: &["missing-index", "pool-wait", "app-cpu"],
     kind: Kind::Bottleneck,
     scene: Scene::default,
-    planted: |strength: Strength| cached(strength.of([64 << 20, 40 << 20, LITTLE]), 98),
+    planted: |strength: Strength| cached(strength.of([16 << 20, 8 << 20, LITTLE]), 98),
     removed: |_| cached(ENOUGH, 98),
     decoy: Some(Decoy {
         how: "a cache of 256 kB that one of twenty requests asks",

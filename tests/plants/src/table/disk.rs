@@ -117,7 +117,7 @@ const READ_LITTLE: &str = "\\set id random(1, 8000)\nSELECT length(x) FROM large
 
 pub(super) const MEMORY: Plant = Plant {
     name: "memory",
-    how: "a memory limit of 150, 64 or 40 MB for the server, whose table of 160 MB is read through the page cache",
+    how: "a memory limit of 150, 64 or 48 MB for the server, whose table of 160 MB is read through the page cache",
     wanted: &["memory"],
     second: None,
     forbidden: &["server-cpu", "wal-flush", "lw-lock"],
@@ -135,7 +135,7 @@ pub(super) const MEMORY: Plant = Plant {
         ..Scene::default()
     },
     planted: |strength: Strength| State {
-        memory_bytes: Some(strength.of([150, 64, 40]) << 20),
+        memory_bytes: Some(strength.of([150, 64, 48]) << 20),
         ..load_with(8, READ_LARGE, &["-M", "prepared"])
     },
     removed: |_| load_with(8, READ_LARGE, &["-M", "prepared"]),

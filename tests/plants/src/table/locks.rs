@@ -121,7 +121,7 @@ fn locking(lock: &'static str, held_ms: u64, pause_ms: u64) -> Beside {
 
 pub(super) const TABLE_LOCK: Plant = Plant {
     name: "table-lock",
-    how: "another application locks the table for 40 ms of every 140, 100 of 130 or 600 of 630",
+    how: "another application locks the table for 60 ms of every 120, 100 of 130 or 600 of 630",
     wanted: &["object-lock"],
     second: None,
     forbidden: &["row-lock", "server-cpu", "wal-flush"],
@@ -130,8 +130,8 @@ pub(super) const TABLE_LOCK: Plant = Plant {
     planted: |strength: Strength| State {
         beside: locking(
             "LOCK TABLE counter",
-            strength.of([40, 100, 600]),
-            strength.of([100, 30, 30]),
+            strength.of([60, 100, 600]),
+            strength.of([60, 30, 30]),
         ),
         ..load_with(8, SPREAD, &["-M", "prepared"])
     },
