@@ -58,10 +58,8 @@ pub fn run(
 ) -> Result<Vec<Pair>, String> {
     let states: Vec<_> = what.iter().filter_map(|what| states(plant, *what)).collect();
     // An experiment brings its own.
-    let bed = match states.iter().all(|(_, [planted, _])| planted.experiment.is_none()) {
-        true => Some(Bed::new(&(plant.scene)(), command)?),
-        false => None,
-    };
+    let scripted = states.iter().all(|(_, [planted, _])| planted.experiment.is_none());
+    let bed = if scripted { Some(Bed::new(&(plant.scene)(), command)?) } else { None };
     let measure = |state: &State| match (&bed, &state.experiment) {
         (Some(bed), None) => bed.measure(state, command, effort),
         (_, Some(experiment)) => case(command, experiment, effort),

@@ -23,13 +23,13 @@ fn scene() -> Scene {
 }
 
 /// A way that takes so many microseconds in each direction.
-fn delayed(delay_us: u64) -> Option<Way> {
-    Some(Way { delay: Duration::from_micros(delay_us), ..PLAIN })
+const fn delayed(delay_us: u64) -> Way {
+    Way { delay: Duration::from_micros(delay_us), ..PLAIN }
 }
 
 /// A way that carries so many bytes a second.
-fn narrow(bytes_per_s: u64) -> Option<Way> {
-    Some(Way { bytes_per_s: Some(bytes_per_s), ..PLAIN })
+const fn narrow(bytes_per_s: u64) -> Way {
+    Way { bytes_per_s: Some(bytes_per_s), ..PLAIN }
 }
 
 pub(super) const ROUND_TRIPS: Plant = Plant {
@@ -41,14 +41,17 @@ pub(super) const ROUND_TRIPS: Plant = Plant {
     kind: Kind::Bottleneck,
     scene,
     planted: |strength: Strength| State {
-        way: delayed(strength.of([100, 1_000, 5_000])),
+        way: Some(delayed(strength.of([100, 1_000, 5_000]))),
         ..load_with(4, FOUR, &["-M", "prepared"])
     },
     removed: |_| State { way: Some(PLAIN), ..load_with(4, FOUR, &["-M", "prepared"]) },
     decoy: Some(Decoy {
         how: "1 ms each way, beside statements of 8 clients that compute for milliseconds",
         forbidden: &["network"],
-        planted: || State { way: delayed(1_000), ..load_with(8, COMPUTE, &["-M", "prepared"]) },
+        planted: || State {
+            way: Some(delayed(1_000)),
+            ..load_with(8, COMPUTE, &["-M", "prepared"])
+        },
         removed: || State { way: Some(PLAIN), ..load_with(8, COMPUTE, &["-M", "prepared"]) },
     }),
 };
@@ -62,7 +65,7 @@ pub(super) const BANDWIDTH: Plant = Plant {
     kind: Kind::Bottleneck,
     scene,
     planted: |strength: Strength| State {
-        way: narrow(strength.of([40_000_000, 8_000_000, 1_000_000])),
+        way: Some(narrow(strength.of([40_000_000, 8_000_000, 1_000_000]))),
         ..load_with(8, WIDE, &["-M", "prepared"])
     },
     removed: |_| State { way: Some(PLAIN), ..load_with(8, WIDE, &["-M", "prepared"]) },
@@ -70,7 +73,7 @@ pub(super) const BANDWIDTH: Plant = Plant {
         how: "the same answers over a way of 40 MB/s, of a server that takes 20 ms for each",
         forbidden: &["serial-round-trips"],
         planted: || State {
-            way: narrow(40_000_000),
+            way: Some(narrow(40_000_000)),
             ..load_with(8, WIDE_AND_SLOW, &["-M", "prepared"])
         },
         removed: || State { way: Some(PLAIN), ..load_with(8, WIDE_AND_SLOW, &["-M", "prepared"]) },
@@ -81,7 +84,7 @@ pub(super) const BANDWIDTH: Plant = Plant {
 /// flush takes so many longer.
 fn inserts(way_us: u64, flush_us: u64) -> State {
     State {
-        way: delayed(way_us),
+        way: Some(delayed(way_us)),
         slow: vec![(Slow::WalSync, Duration::from_micros(flush_us))],
         ..load_with(8, INSERT, &["-M", "prepared"])
     }
@@ -105,7 +108,7 @@ pub(super) const FLUSH_AND_ROUND_TRIPS: Plant = Plant {
         forbidden: &["serial-round-trips"],
         planted: || State {
             slow: vec![(Slow::WalSync, Duration::from_millis(2))],
-            way: delayed(800),
+            way: Some(delayed(800)),
             ..load_with(8, COMPUTE, &["-M", "prepared"])
         },
         removed: || State { way: Some(PLAIN), ..load_with(8, COMPUTE, &["-M", "prepared"]) },
