@@ -29,7 +29,7 @@ pub(crate) const RULE: Rule = Rule {
             "a smaller autovacuum_vacuum_cost_limit, or a longer naptime, for that table",
             "not off: what it does not do now is bloat later",
         ],
-        plant: "Three workers without a cost limit, started every second, on large tables that are updated.",
+        plant: "Up to six workers without a cost limit, one started a second, on large tables that are updated.",
     },
 };
 

@@ -29,7 +29,7 @@ pub(crate) const RULE: Rule = Rule {
             "wal_compression, where CPU is left",
             "fewer random updates: keys that come in order, a fillfactor that allows HOT updates",
         ],
-        plant: "`max_wal_size = 32MB` and random updates.",
+        plant: "`max_wal_size = 32MB`, random updates, and a disk that takes its time for WAL.",
     },
 };
 

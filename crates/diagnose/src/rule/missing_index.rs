@@ -43,7 +43,7 @@ pub(crate) const RULE: Rule = Rule {
             "ANALYZE, where an index is there and not used",
             "a partial or covering index, where writes are many",
         ],
-        plant: "The index dropped that a look-up in a table of 1,000 to 50,000 rows needs.",
+        plant: "The index dropped that a look-up in a table of 2,000 to 50,000 rows needs.",
     },
 };
 
