@@ -8,7 +8,7 @@ use crate::reading::{Reading, sound};
 const MANY: f64 = 5.0;
 
 /// An execution's own expense is at most that of so many empty requests.
-const AROUND: f64 = 2.0;
+const AROUND: f64 = 4.0;
 
 /// The same small statement again and again within an operation.
 pub(crate) const RULE: Rule = Rule {
@@ -24,7 +24,7 @@ pub(crate) const RULE: Rule = Rule {
     ],
     page: Page {
         signature: "One statement is executed at least five times for each operation, and what these \
-                    executions take whatever they do (of each no more than two empty requests), \
+                    executions take whatever they do (of each no more than four empty requests), \
                     with their round trips, is at least 30 % of its time.",
         evidence: "`pg_stat_statements`: calls for each operation; the time between statements.",
         counter_evidence: "Each call takes long or returns many rows: the work is in them, not in \
