@@ -35,6 +35,7 @@ mod rung_load;
 mod server;
 mod sounding;
 mod sql_figures;
+mod sql_flat_out;
 mod sql_forecast;
 mod sql_job;
 mod sql_log;

@@ -4,17 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinchpoint_diagnose::ScriptSounding;
-use pinchpoint_load::{Histograms, LoadSpec, Session, WarmUpPolicy, warm_up};
+use pinchpoint_load::{Histograms, Session, WarmUpPolicy, warm_up};
 use pinchpoint_observe::{Observer, ObserverSpec};
 use pinchpoint_script::Program;
-use pinchpoint_sql::{Dsn, ScriptDriver, ScriptSpec};
+use pinchpoint_sql::Dsn;
 use pinchpoint_stack::Cancel;
 
 use crate::error::LabError;
 use crate::rung_load::{cancelled, settle_grace};
+use crate::sql_flat_out::flat_out;
 use crate::sql_job::{SqlConnection, SqlJob};
-use crate::sql_run::threads;
-use crate::sql_trial::connection_of;
 
 /// Before the look: statements are prepared and pages read.
 const WARM_UP: Duration = Duration::from_millis(300);
@@ -62,31 +61,11 @@ impl Trying<'_> {
             },
             ..self.job.clone()
         };
-        let driver = ScriptDriver::new(ScriptSpec {
-            dsn: self.dsn,
-            program: self.program.clone(),
-            connection: connection_of(job.connection),
-            max_tries: job.work.max_tries,
-            seed: self.seed,
-            log: None,
-        });
-        let driver = Arc::new(driver.map_err(|e| LabError::Unsuitable(e.to_string()))?);
-        let load = LoadSpec {
-            users: clients as usize,
-            threads: threads(&job),
-            schedule: None,
-            seed: self.seed,
-            spawn_per_s: None,
-            think: Duration::ZERO,
-            labels: self.program.scripts.len(),
-            operations_per_user: None,
-            latency_limit: None,
-            keep_acks: false,
-        };
+        let (driver, load) = flat_out(&job, self.program, self.dsn, self.seed)?;
         let observer = Observer::open(self.observed).await;
         let cancel = self.cancel;
         let mut session = tokio::select! {
-            session = Session::open(driver, &load) => session?,
+            session = Session::open(Arc::new(driver), &load) => session?,
             () = cancelled(cancel) => return Err(LabError::Interrupted),
         };
         session.start();

@@ -130,8 +130,7 @@ fn all(options: &Options) -> Result<(), String> {
     }
     if let Some(path) = &options.into {
         let earlier = std::fs::read_to_string(path).map_err(|e| format!("{path}: {e}"))?;
-        machine.push_str(&format!(" Measured apart from the others: {}.", names(&scored)));
-        scored = into_earlier(&earlier, scored).map_err(|e| format!("{path}: {e}"))?;
+        (machine, scored) = into_earlier(&earlier, &scored).map_err(|e| format!("{path}: {e}"))?;
     }
     let sum = Score::of(&scored);
     let [decoys, not_mistaken] = sum.decoys;
@@ -155,13 +154,6 @@ fn all(options: &Options) -> Result<(), String> {
     } else {
         Err("nine in ten should be right, and nothing forbidden".to_owned())
     }
-}
-
-/// The plants, each once.
-fn names(scored: &[Scored]) -> String {
-    let mut names: Vec<&str> = scored.iter().map(|row| row.plant.as_str()).collect();
-    names.dedup();
-    names.join(", ")
 }
 
 /// Keeps the results of a pair.

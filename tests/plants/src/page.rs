@@ -112,18 +112,21 @@ pub fn json(scored: &[Scored], score: &Score, machine: &str) -> Result<String, S
 }
 
 /// Puts the rows of a run into those of an earlier one, which [`json`] wrote: in place of the same
-/// plants' and in the order of the table.
-pub fn into_earlier(json: &str, scored: Vec<Scored>) -> Result<Vec<Scored>, String> {
+/// plants' and in the order of the table. Gives where that one ran, too, and what was measured apart.
+pub fn into_earlier(json: &str, scored: &[Scored]) -> Result<(String, Vec<Scored>), String> {
     #[derive(Deserialize)]
     struct Earlier {
+        machine: String,
         plants: Vec<Scored>,
     }
     let earlier: Earlier = serde_json::from_str(json).map_err(|e| e.to_string())?;
     let anew = |row: &Scored| scored.iter().any(|other| other.plant == row.plant);
     let mut all: Vec<Scored> = earlier.plants.into_iter().filter(|row| !anew(row)).collect();
-    all.extend(scored);
+    all.extend(scored.iter().cloned());
     all.sort_by_key(|row| PLANTS.iter().position(|plant| plant.name == row.plant));
-    Ok(all)
+    let mut names: Vec<&str> = scored.iter().map(|row| row.plant.as_str()).collect();
+    names.dedup();
+    Ok((format!("{} Measured apart from that: {}.", earlier.machine, names.join(", ")), all))
 }
 
 #[cfg(test)]
@@ -156,13 +159,14 @@ mod tests {
             row("nothing", "middle", 1.0),
         ];
         let text = json(&earlier, &Score::of(&earlier), "here").unwrap();
-        let again = vec![row("hot-row", "weak", 5.0), row("hot-row", "decoy", 6.0)];
-        let all = into_earlier(&text, again).unwrap();
+        let again = [row("hot-row", "weak", 5.0), row("hot-row", "decoy", 6.0)];
+        let (machine, all) = into_earlier(&text, &again).unwrap();
+        assert_eq!(machine, "here Measured apart from that: hot-row.");
         let told: Vec<_> = all.iter().map(|r| (r.plant.as_str(), r.planted_per_s)).collect();
         assert_eq!(
             told,
             [("cpu-quota", 1.0), ("hot-row", 5.0), ("hot-row", 6.0), ("nothing", 1.0)]
         );
-        assert!(into_earlier("{}", Vec::new()).is_err());
+        assert!(into_earlier("{}", &[]).is_err());
     }
 }

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinchpoint_load::{LoadSpec, Session};
+use pinchpoint_load::Session;
 use pinchpoint_measure::Demand;
 use pinchpoint_plan::Pace;
 use pinchpoint_script::Program;
-use pinchpoint_sql::{Dsn, Hold, ScriptDriver, ScriptSpec};
+use pinchpoint_sql::{Dsn, Hold};
 use pinchpoint_stack::Cancel;
 
 use super::subject::{Opened, Subject};
@@ -13,9 +13,8 @@ use super::{database, proxy_to, through};
 use crate::error::LabError;
 use crate::rung_load::cancelled;
 use crate::server::Server;
+use crate::sql_flat_out::flat_out;
 use crate::sql_job::{SqlConnection, SqlJob};
-use crate::sql_run::threads;
-use crate::sql_trial::connection_of;
 
 /// A load of scripts.
 pub(crate) struct ScriptSubject<'a> {
@@ -89,28 +88,8 @@ impl Subject for ScriptSubject<'_> {
         let proxy = if by_proxy { Some(proxy_to(self.server.dsn())?) } else { None };
         let straight = || self.server.dsn().clone();
         let dsn = proxy.as_ref().map_or_else(straight, |p| through(self.server.dsn(), p));
-        let spec = ScriptSpec {
-            dsn,
-            program: self.program.clone(),
-            connection: connection_of(self.job.connection),
-            max_tries: self.job.work.max_tries,
-            seed: self.seed,
-            log: None,
-        };
-        let driver =
-            ScriptDriver::new(spec).map_err(|e| LabError::Unsuitable(e.to_string()))?.holding(hold);
-        let load = LoadSpec {
-            users: self.job.clients as usize,
-            threads: threads(self.job),
-            schedule: None,
-            seed: self.seed,
-            spawn_per_s: None,
-            think: Duration::ZERO,
-            labels: self.program.scripts.len(),
-            operations_per_user: None,
-            latency_limit: None,
-            keep_acks: false,
-        };
+        let (driver, load) = flat_out(self.job, self.program, dsn, self.seed)?;
+        let driver = driver.holding(hold);
         tokio::select! {
             session = Session::open(Arc::new(driver), &load) => {
                 Ok(Opened { session: session?, proxy })
