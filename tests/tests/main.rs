@@ -15,6 +15,7 @@ mod driver;
 mod external;
 mod help;
 mod http;
+mod http_verdict;
 mod input;
 mod ladder;
 mod layers;

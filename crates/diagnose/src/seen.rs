@@ -126,11 +126,19 @@ impl Seen {
         self.observation.process(name)
     }
 
-    /// CPU used ÷ CPU allowed, for a process that has a limit.
+    /// CPU used ÷ CPU allowed, for a process that has a limit. An application has one where all goes
+    /// through a thread, or an interpreter: an event loop has no more than a core.
     pub(crate) fn fullness(&self, name: &str) -> Option<f64> {
         let process = self.process(name)?;
-        let allowed = process.cpus.filter(|cpus| *cpus > 0.0)?;
-        Some(sound(process.cpu_s? / (allowed * self.observation.seconds)))
+        let limited = process.cpus.filter(|cpus| *cpus > 0.0).zip(process.cpu_s);
+        let own = limited.map(|(cpus, used)| sound(used / (cpus * self.observation.seconds)));
+        let lane = self.busiest_lane(name).filter(|_| name == "app");
+        [own, lane].into_iter().flatten().reduce(f64::max)
+    }
+
+    /// The part of a core that was used by the busiest of a process's threads and interpreters.
+    pub(crate) fn busiest_lane(&self, name: &str) -> Option<f64> {
+        Some(sound(self.process(name)?.busiest_lane_s? / self.observation.seconds).min(1.0))
     }
 
     /// Share of the scheduler's periods in which a process's CPU limit held it back.

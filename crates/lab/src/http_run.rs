@@ -1,12 +1,12 @@
-use std::fs::File;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
+use pinchpoint_diagnose::Experience;
 use pinchpoint_http::{HttpDriver, Kinds};
 use pinchpoint_load::{LoadSpec, Session, WarmedUp, warm_up};
 use pinchpoint_measure::{
-    Event, Factors, RunResult, RunStatus, RungPlan, Sink, Stage, Threshold, TrialStatus, Variant,
+    Event, Factors, RunResult, RungPlan, Sink, Stage, Threshold, TrialStatus, Variant,
     VariantStatus,
 };
 use pinchpoint_observe::{CpuSampler, Observer, ObserverSpec, Sessions};
@@ -15,15 +15,17 @@ use pinchpoint_stack::Cancel;
 use serde_json::json;
 
 use crate::blank::blank_plan;
+use crate::desk::Desk;
 use crate::directory::ResultDirectory;
 use crate::error::LabError;
-use crate::forecast::machine;
 use crate::http_trial::{HttpTrial, Seen};
+use crate::ledger::Ledger;
 use crate::measuring::{Measured, Measuring, Sight};
 use crate::observe_job::{Aside, Observe};
 use crate::run::Finished;
 use crate::rung_load::{cancelled, schedule_of, settle_grace, warm_up_of};
-use crate::{clock, environment, http_spec, observing, summary};
+use crate::sql_run::finish;
+use crate::{environment, forecast, http_forecast, http_spec, observing, remembered, summary};
 
 /// Load on one server that somebody else runs.
 #[derive(Debug, Clone)]
@@ -40,14 +42,36 @@ pub struct HttpJob {
     pub thresholds: Vec<Threshold>,
     /// The database behind it and a pooler's console, to be observed while it is under load.
     pub observe: Observe,
+    /// Other numbers of users to be tried after the load as given: what each should give is said before.
+    pub next: Vec<u32>,
+    /// Where predictions of past runs are kept, and this run's; none to neither learn nor keep.
+    pub ledger: Option<Ledger>,
     /// The result directory; a result is kept in memory alone when absent.
     pub directory: Option<PathBuf>,
+}
+
+impl HttpJob {
+    /// Refuses a lever that would change nothing, or that is given twice.
+    fn check(&self) -> Result<(), LabError> {
+        for (at, users) in self.next.iter().enumerate() {
+            let because = if *users == self.users {
+                "the load has so many users already; name another number"
+            } else if self.next[..at].contains(users) {
+                "it is given twice"
+            } else {
+                continue;
+            };
+            return Err(LabError::Unsuitable(format!("--next users={users}: {because}")));
+        }
+        Ok(())
+    }
 }
 
 const NAME: &str = "http";
 
 /// Loads a server. An error means that nothing was sent; later failures are in [`Finished`].
 pub fn run_http(job: &HttpJob, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Finished, LabError> {
+    job.check()?;
     let spec = http_spec::http_spec(&job.http, &job.url, "")?;
     let driver = Arc::new(HttpDriver::new(&spec).map_err(|e| LabError::Unsuitable(e.to_string()))?);
     let observed = job.observe.read(None)?;
@@ -59,7 +83,22 @@ pub fn run_http(job: &HttpJob, sink: &mut dyn Sink, cancel: &Cancel) -> Result<F
         .enable_all()
         .build()
         .map_err(LabError::Runtime)?;
-    let mut run = HttpRun { job, driver, observed, directory, sink, cancel, result: blank(job) };
+    let (experience, unreadable) =
+        remembered::experience(job.ledger.as_ref().filter(|_| !job.next.is_empty()));
+    let mut run = HttpRun {
+        job,
+        users: std::iter::once(job.users).chain(job.next.iter().copied()).collect(),
+        driver,
+        address: spec.target.address,
+        observed,
+        desk: Desk { directory, sink },
+        cancel,
+        result: blank(job),
+        experience,
+    };
+    if let Some(text) = unreadable {
+        run.warn(text);
+    }
     let mut steal = CpuSampler::new();
     steal.sample();
     let error = runtime.block_on(run.go()).err();
@@ -67,9 +106,10 @@ pub fn run_http(job: &HttpJob, sink: &mut dyn Sink, cancel: &Cancel) -> Result<F
     run.finish(error)
 }
 
-/// What is observed of the database behind a server that somebody else runs.
-fn observer_spec(observed: Aside, seed: u64) -> ObserverSpec {
+/// What is observed behind a server that somebody else runs.
+fn observer_spec(observed: Aside, application: SocketAddr, seed: u64) -> ObserverSpec {
     ObserverSpec {
+        application: Some(application),
         dsn: observed.dsn,
         pooler: observed.pooler,
         sessions: Sessions::Others,
@@ -82,28 +122,34 @@ fn observer_spec(observed: Aside, seed: u64) -> ObserverSpec {
 
 struct HttpRun<'a> {
     job: &'a HttpJob,
+    /// The users as given, and those that are tried after them; a variant of each.
+    users: Vec<u32>,
     driver: Arc<HttpDriver>,
+    /// Where the requests go.
+    address: SocketAddr,
     observed: Aside,
-    directory: Option<ResultDirectory>,
-    sink: &'a mut dyn Sink,
+    desk: Desk<'a>,
     cancel: &'a Cancel,
     result: RunResult,
+    /// What the predictions of past runs teach.
+    experience: Experience,
 }
 
 /// A result with nothing measured yet.
 fn blank(job: &HttpJob) -> RunResult {
-    let factors = Factors::from([
-        ("url".to_owned(), json!(job.url)),
-        ("users".to_owned(), json!(job.users)),
-        ("keep_alive".to_owned(), json!(job.http.keep_alive)),
-    ]);
     let plan = blank_plan(&job.load, String::new());
     let mut result = crate::blank::blank(NAME, &format!("Load on {}", job.url), plan);
     result.environment = environment::of_machine(None);
-    result.variants.push(Variant {
-        name: NAME.to_owned(),
+    let changed = job.next.iter().map(|users| (format!("users={users}"), *users));
+    let loads = std::iter::once((NAME.to_owned(), job.users)).chain(changed);
+    result.variants.extend(loads.map(|(name, users)| Variant {
+        name,
         title: job.url.clone(),
-        factors,
+        factors: Factors::from([
+            ("url".to_owned(), json!(job.url)),
+            ("users".to_owned(), json!(users)),
+            ("keep_alive".to_owned(), json!(job.http.keep_alive)),
+        ]),
         status: VariantStatus::Pending,
         reason: None,
         trials: Vec::new(),
@@ -111,7 +157,7 @@ fn blank(job: &HttpJob) -> RunResult {
         verdict: None,
         prediction: None,
         unpredicted: None,
-    });
+    }));
     result
 }
 
@@ -121,62 +167,71 @@ impl HttpRun<'_> {
         let unseen = self.observed.try_out().await?;
         let load = &self.job.load;
         let each = load.duration.as_secs_f64();
-        let directory = self.directory.as_ref().map(|d| d.path().display().to_string());
-        self.tell(&Event::RunStarted {
+        let directory = self.desk.shown();
+        let plan = |v: &Variant| RungPlan { name: v.name.clone(), title: v.title.clone() };
+        self.desk.tell(&Event::RunStarted {
             experiment: NAME.to_owned(),
-            rungs: vec![RungPlan { name: NAME.to_owned(), title: self.job.url.clone() }],
+            rungs: self.result.variants.iter().map(plan).collect(),
             trials: load.trials,
-            expected_s: f64::from(load.trials) * (each + 1.0),
-            directory: directory.unwrap_or_else(|| "memory (give --out to keep it)".to_owned()),
+            expected_s: f64::from(load.trials) * (each + 1.0) * self.users.len() as f64,
+            directory,
             cases: true,
         });
         if let Some(text) = unseen {
-            self.tell(&Event::Warning { text: text.clone() });
-            self.result.warnings.push(text);
+            self.warn(text);
         }
-        for number in 1..=load.trials {
-            if self.cancel.is_cancelled() {
-                return Err(LabError::Interrupted);
+        for at in 0..self.users.len() {
+            if at > 0 {
+                self.look_ahead(at)?;
             }
-            self.trial(number).await?;
+            for number in 1..=load.trials {
+                if self.cancel.is_cancelled() {
+                    return Err(LabError::Interrupted);
+                }
+                self.trial(at, number).await?;
+            }
         }
         Ok(())
     }
 
-    async fn trial(&mut self, number: u32) -> Result<(), LabError> {
+    /// States what other users should give before they come, or why that is not said. On disk, and
+    /// sealed, before they start.
+    fn look_ahead(&mut self, at: usize) -> Result<(), LabError> {
+        let named = self.observed.dsn.is_some();
+        let expected = http_forecast::expect(&self.result, self.users[at], named, &self.experience);
+        let event = forecast::keep(&mut self.result, at, expected);
+        self.desk.write(&self.result)?;
+        self.desk.tell(&event);
+        Ok(())
+    }
+
+    async fn trial(&mut self, at: usize, number: u32) -> Result<(), LabError> {
         let job = self.job;
-        let factors = self.result.variants[0].factors.clone();
-        self.tell(&Event::TrialStarted {
-            variant: NAME.to_owned(),
+        let (name, factors) = {
+            let variant = &self.result.variants[at];
+            (variant.name.clone(), variant.factors.clone())
+        };
+        self.desk.tell(&Event::TrialStarted {
+            variant: name.clone(),
             trial: number,
             trials: job.load.trials,
             factors: factors.clone(),
         });
-        let load = self.spec(number);
-        let observed = self.observed.clone();
-        let observer = if observed.dsn.is_some() || observed.pooler.is_some() {
-            Some(Observer::open(observer_spec(observed, load.seed)).await)
-        } else {
-            None
-        };
+        let load = self.spec(at, number);
+        let spec = observer_spec(self.observed.clone(), self.address, load.seed);
+        let observer = Observer::open(spec).await;
         let at_first = self.driver.tally();
         let mut session = tokio::select! {
             session = Session::open(self.driver.clone(), &load) => session?,
             () = cancelled(self.cancel) => return Err(LabError::Interrupted),
         };
         session.start();
-        let warmed = self.warm_up(&session, number).await;
+        let warmed = self.warm_up(&session, at, number).await;
         let before = self.driver.tally();
-        let (measured, observed) = match observer {
-            Some(observer) => {
-                let (measured, observed) =
-                    observer.during(self.measure(&mut session, number)).await;
-                (measured?, Some(observed))
-            }
-            None => (self.measure(&mut session, number).await?, None),
-        };
+        let (measured, observed) = observer.during(self.measure(&mut session, at, number)).await;
+        let measured = measured?;
         let tally = self.driver.tally().since(&before);
-        let observation = observed.map(|observed| observing::complete(observed, &measured));
+        let observation = Some(observing::complete(observed, &measured));
         let rest = session.settle(settle_grace(self.cancel).min(job.http.timeout)).await?;
         let whole = self.driver.tally().since(&at_first);
         session.close().await;
@@ -184,7 +239,7 @@ impl HttpRun<'_> {
         let trial = HttpTrial {
             http: &job.http,
             load: &job.load,
-            users: job.users,
+            users: self.users[at],
             number,
             factors,
             thresholds: &job.thresholds,
@@ -200,22 +255,23 @@ impl HttpRun<'_> {
             threads,
         });
         let interrupted = trial.status == TrialStatus::Interrupted;
-        let machine = machine(&self.result);
-        let variant = &mut self.result.variants[0];
+        let machine = forecast::machine(&self.result);
+        let variant = &mut self.result.variants[at];
         variant.trials.push(trial.clone());
         summary::update(variant);
         // Under stages no rate lasts, and no verdict is that of all of them.
         if !matches!(self.job.load.pace, Pace::Stages(_)) {
             variant.verdict = pinchpoint_diagnose::verdict(variant, &machine);
         }
-        self.tell(&Event::TrialEnded { variant: NAME.to_owned(), trial: Box::new(trial) });
+        self.desk.tell(&Event::TrialEnded { variant: name, trial: Box::new(trial) });
+        self.desk.write(&self.result)?;
         if interrupted { Err(LabError::Interrupted) } else { Ok(()) }
     }
 
-    fn spec(&self, number: u32) -> LoadSpec {
+    fn spec(&self, at: usize, number: u32) -> LoadSpec {
         let job = self.job;
         let seed = self.result.plan.seed.wrapping_add(u64::from(number) << 32);
-        let users = job.users as usize;
+        let users = self.users[at] as usize;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         LoadSpec {
             users,
@@ -231,24 +287,25 @@ impl HttpRun<'_> {
         }
     }
 
-    async fn measure(&mut self, session: &mut Session, number: u32) -> Result<Measured, LabError> {
+    /// Seconds of load that come after this trial's.
+    fn left_after_s(&self, at: usize, number: u32) -> f64 {
         let load = &self.job.load;
-        let log = match &self.directory {
-            Some(directory) => directory.histogram_log(NAME, number)?,
-            None => File::options()
-                .write(true)
-                .open("/dev/null")
-                .map_err(|source| LabError::Directory { path: "/dev/null".into(), source })?,
-        };
-        let (sink, directory) = (&mut *self.sink, &mut self.directory);
-        let mut tell = |event: Event| {
-            if let Some(directory) = directory.as_mut() {
-                directory.keep_event(&event);
-            }
-            sink.event(&event);
-        };
+        let later = (self.users.len() - 1 - at) as f64 * f64::from(load.trials);
+        (f64::from(load.trials - number) + later) * load.duration.as_secs_f64()
+    }
+
+    async fn measure(
+        &mut self,
+        session: &mut Session,
+        at: usize,
+        number: u32,
+    ) -> Result<Measured, LabError> {
+        let load = &self.job.load;
+        let name = self.result.variants[at].name.clone();
+        let log = self.desk.histogram_log(&name, number)?;
+        let left = self.left_after_s(at, number);
         let total_s = load.duration.as_secs_f64();
-        let left = f64::from(load.trials - number) * total_s;
+        let desk = &mut self.desk;
         let measuring = Measuring {
             duration: load.duration,
             interval: load.interval,
@@ -259,29 +316,32 @@ impl HttpRun<'_> {
         };
         measuring
             .run(session, |sight| match sight {
-                Sight::Tick { elapsed, rows_per_s, p95_ms, failed } => tell(Event::Progress {
-                    variant: NAME.to_owned(),
-                    trial: number,
-                    stage: Stage::Measure,
-                    elapsed_s: elapsed.as_secs_f64(),
-                    total_s,
-                    tps: rows_per_s,
-                    p95_ms,
-                    errors: failed,
-                    run_left_s: left + (total_s - elapsed.as_secs_f64()).max(0.0),
-                }),
-                Sight::Interval(ended) => tell(ended.event(NAME, number)),
+                Sight::Tick { elapsed, rows_per_s, p95_ms, failed } => {
+                    desk.tell(&Event::Progress {
+                        variant: name.clone(),
+                        trial: number,
+                        stage: Stage::Measure,
+                        elapsed_s: elapsed.as_secs_f64(),
+                        total_s,
+                        tps: rows_per_s,
+                        p95_ms,
+                        errors: failed,
+                        run_left_s: left + (total_s - elapsed.as_secs_f64()).max(0.0),
+                    })
+                }
+                Sight::Interval(ended) => desk.tell(&ended.event(&name, number)),
             })
             .await
     }
 
-    async fn warm_up(&mut self, session: &Session, number: u32) -> WarmedUp {
-        let policy = warm_up_of(&self.job.load, self.job.users);
-        let left = self.job.load.duration.as_secs_f64();
-        let (sink, cancel) = (&mut *self.sink, self.cancel);
+    async fn warm_up(&mut self, session: &Session, at: usize, number: u32) -> WarmedUp {
+        let policy = warm_up_of(&self.job.load, self.users[at]);
+        let left = self.left_after_s(at, number) + self.job.load.duration.as_secs_f64();
+        let name = &self.result.variants[at].name;
+        let (sink, cancel) = (&mut *self.desk.sink, self.cancel);
         warm_up(session, policy, |tick| {
             sink.event(&Event::Progress {
-                variant: NAME.to_owned(),
+                variant: name.clone(),
                 trial: number,
                 stage: Stage::WarmUp,
                 elapsed_s: tick.elapsed.as_secs_f64(),
@@ -296,26 +356,23 @@ impl HttpRun<'_> {
         .await
     }
 
-    fn tell(&mut self, event: &Event) {
-        if let Some(directory) = &mut self.directory {
-            directory.keep_event(event);
-        }
-        self.sink.event(event);
+    fn warn(&mut self, text: String) {
+        self.desk.tell(&Event::Warning { text: text.clone() });
+        self.result.warnings.push(text);
     }
 
     fn finish(mut self, error: Option<LabError>) -> Result<Finished, LabError> {
-        self.result.status = match &error {
-            None => RunStatus::Complete,
-            Some(LabError::Interrupted) => RunStatus::Interrupted,
-            Some(_) => RunStatus::Failed,
-        };
-        self.result.reason = error.as_ref().map(ToString::to_string);
-        self.result.finished_at = Some(clock::timestamp(SystemTime::now()));
-        if let Some(directory) = &self.directory {
-            directory.write_result(&self.result)?;
+        finish(&mut self.result, error.as_ref());
+        for event in remembered::judge(&mut self.result) {
+            self.desk.tell(&event);
         }
-        self.tell(&Event::RunEnded { status: self.result.status });
-        let directory = self.directory.map(|d| d.path().to_owned()).unwrap_or_default();
+        let ledger = self.job.ledger.as_ref();
+        if let Some(text) = ledger.and_then(|l| remembered::remember(&self.result, l)) {
+            self.warn(text);
+        }
+        self.desk.write(&self.result)?;
+        self.desk.tell(&Event::RunEnded { status: self.result.status });
+        let directory = self.desk.directory.map(|d| d.path().to_owned()).unwrap_or_default();
         Ok(Finished { directory, result: self.result, error })
     }
 }

@@ -13,6 +13,7 @@ mod error;
 mod estimate;
 mod figures;
 mod forecast;
+mod http_forecast;
 mod http_run;
 mod http_spec;
 mod http_trial;

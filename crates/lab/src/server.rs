@@ -255,6 +255,7 @@ impl Server {
             dsn: Some(self.aside.dsn.as_ref().unwrap_or(&self.dsn).clone()),
             pooler: self.aside.pooler.clone(),
             sessions: Sessions::Named(LOAD_NAME),
+            application: None,
             processes: process.into_iter().collect(),
             data_directory: self.data_directory(),
             statements: self.managed.is_none(),

@@ -43,6 +43,13 @@ pub struct ProcessFigures {
     /// Seconds that its threads were ready to run and waited for a CPU, all together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_delay_s: Option<f64>,
+    /// Seconds of CPU of what used most and can use no more than one: a thread, or a process whose
+    /// interpreter lets one thread run at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busiest_lane_s: Option<f64>,
+    /// Interpreters at work, where nothing else is: it can use so many CPUs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interpreters: Option<u32>,
     /// CPUs that it may use; absent without a limit.
     pub cpus: Option<f64>,
     /// Share of the scheduler's periods in which the CPU limit held it back (0 to 1).
@@ -62,6 +69,14 @@ pub struct ProcessFigures {
     pub resident_bytes: Vec<u64>,
     /// Times that a process of the app ended and was started again.
     pub restarts: u64,
+}
+
+impl ProcessFigures {
+    /// CPUs that it can use at most: what it is allowed, and one for each interpreter.
+    pub fn most_cpus(&self) -> Option<f64> {
+        let interpreters = self.interpreters.map(|n| f64::from(n.max(1)));
+        [self.cpus, interpreters].into_iter().flatten().reduce(f64::min)
+    }
 }
 
 /// Sessions of the load on the database server: what is seen there, not what is configured.

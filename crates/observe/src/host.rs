@@ -33,7 +33,7 @@ impl Host {
             paging: Paging::read(),
             disk: disk.and_then(Disk::read),
             own_cpu: own_cpu(),
-            own_threads: threads_of([(std::process::id(), false)]),
+            own_threads: threads_of(std::process::id(), false),
         }
     }
 

@@ -4,6 +4,7 @@
 //! server gives. Where a platform lacks a source the answer is `None`, never a guess. The
 //! [`Observer`] puts them together: it never fails, and names what it could not read.
 
+mod application;
 mod backends;
 mod blockers;
 mod counters;
@@ -13,6 +14,7 @@ mod exposition;
 mod filesystem;
 mod fsync;
 mod host;
+mod lanes;
 mod limits;
 mod link;
 mod looks;
@@ -29,6 +31,7 @@ mod process;
 mod redis;
 mod scheduling;
 mod sessions;
+mod sockets;
 mod statements;
 mod throttling;
 mod tree;

@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use pinchpoint_measure::{Missing, Observation};
@@ -20,6 +21,8 @@ pub struct ObserverSpec {
     pub pooler: Option<PoolerSpec>,
     /// Which of its sessions are the load.
     pub sessions: Sessions,
+    /// Where the application listens, which is to be found if it runs on this machine.
+    pub application: Option<SocketAddr>,
     /// Processes under test. A server and a pooler of this machine that are not among them are found.
     pub processes: Vec<Watched>,
     /// Where the server keeps its data; it is asked when this is absent.
@@ -38,6 +41,7 @@ impl ObserverSpec {
             dsn: Some(Dsn::parse(dsn)?.with_password(password)),
             pooler: None,
             sessions: Sessions::Others,
+            application: None,
             processes: Vec::new(),
             data_directory: None,
             statements: false,

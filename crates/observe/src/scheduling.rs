@@ -29,28 +29,18 @@ impl Scheduled {
     }
 }
 
-/// What each thread of these processes was given. Beside each stands whether it is known to have
-/// one thread only.
-pub(crate) fn threads_of(
-    processes: impl IntoIterator<Item = (u32, bool)>,
-) -> BTreeMap<u32, Scheduled> {
-    let mut threads = BTreeMap::new();
-    for (pid, single) in processes {
-        if single {
-            threads.extend(Scheduled::of_process(pid).map(|scheduled| (pid, scheduled)));
-            continue;
-        }
-        let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
-        for task in tasks.flatten() {
-            let name = task.file_name();
-            let Some(number) = name.to_str().and_then(|n| n.parse().ok()) else { continue };
-            let text = proc_text(&format!("/proc/{pid}/task/{number}/schedstat"));
-            if let Some(scheduled) = text.and_then(|text| Scheduled::parse(&text)) {
-                threads.insert(number, scheduled);
-            }
-        }
+/// What each thread of a process was given; `single` says that it is known to have one only.
+pub(crate) fn threads_of(pid: u32, single: bool) -> BTreeMap<u32, Scheduled> {
+    if single {
+        return Scheduled::of_process(pid).map(|scheduled| (pid, scheduled)).into_iter().collect();
     }
-    threads
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let threads = tasks.filter_map(|task| {
+        let number = task.file_name().to_str()?.parse().ok()?;
+        let text = proc_text(&format!("/proc/{pid}/task/{number}/schedstat"))?;
+        Some((number, Scheduled::parse(&text)?))
+    });
+    threads.collect()
 }
 
 /// Time ready to run and waiting for a CPU that was added from one reading of [`threads_of`] to the
@@ -111,8 +101,8 @@ mod tests {
     fn this_process_has_been_on_a_cpu() {
         let own = std::process::id();
         assert!(Scheduled::of_process(own).is_some());
-        assert!(!threads_of([(own, false)]).is_empty());
-        assert_eq!(threads_of([(own, true)]).len(), 1);
+        assert!(!threads_of(own, false).is_empty());
+        assert_eq!(threads_of(own, true).len(), 1);
         assert!(preemptions(own).is_some());
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pinchpoint_measure::ProcessFigures;
 
+use crate::lanes::Lanes;
 use crate::scheduling::{Scheduled, delay_since, threads_of};
 use crate::throttling::memory_pushes;
 use crate::{Throttling, TreeUse, memory_peak, process_tree, throttling};
@@ -28,6 +29,7 @@ struct Reading {
     held: Option<Throttling>,
     pushes: Option<u64>,
     threads: BTreeMap<u32, Scheduled>,
+    lanes: Lanes,
 }
 
 impl Watched {
@@ -90,9 +92,14 @@ impl Watched {
 
     fn read(&self) -> Option<Reading> {
         let tree = process_tree(self.pid)?;
-        let threads = threads_of(tree.threads.iter().map(|(pid, threads)| (*pid, *threads == 1)));
+        let (mut threads, mut lanes) = (BTreeMap::new(), Lanes::default());
+        for (pid, count) in &tree.threads {
+            let own = threads_of(*pid, *count == 1);
+            lanes.add(*pid, &own);
+            threads.extend(own);
+        }
         let held = throttling(&self.groups);
-        Some(Reading { tree, held, pushes: memory_pushes(&self.groups), threads })
+        Some(Reading { tree, held, pushes: memory_pushes(&self.groups), threads, lanes })
     }
 
     /// CPU used in between.
@@ -120,6 +127,9 @@ impl Watched {
         if !after.threads.is_empty() {
             figures.run_delay_s = Some(delay_since(&before.threads, &after.threads).as_secs_f64());
         }
+        let busiest = after.lanes.busiest_since(&before.lanes);
+        figures.busiest_lane_s = busiest.map(|cpu| cpu.as_secs_f64());
+        figures.interpreters = after.lanes.at_work_since(&before.lanes);
         if let (Some(before), Some(after)) = (&before.held, &after.held) {
             let held = after.since(before);
             figures.throttled_share = Some(held.share());
@@ -153,7 +163,7 @@ mod tests {
         watched.note_memory();
         let figures = watched.figures(10);
         assert!(figures.cpu_s.unwrap() > 0.0 && figures.cpu_us_per_op.unwrap() > 0.0);
-        assert!(figures.run_delay_s.is_some());
+        assert!(figures.run_delay_s.is_some() && figures.busiest_lane_s.unwrap() > 0.0);
         assert_eq!((figures.memory_bytes, figures.resident_bytes.len()), (Some(1 << 30), 1));
         assert_eq!(figures.throttled_share, None);
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 use pinchpoint_measure::{Observation, PoolerFigures};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::application::{Application, application};
 use crate::backends::Backends;
 use crate::blockers::Blockers;
 use crate::counters::{self, Reading};
@@ -92,6 +93,7 @@ impl Watcher {
             }
         }
         self.find_processes();
+        self.find_application();
         self.find_pooler().await;
         self.disk = self.find_disk().await;
     }
@@ -102,10 +104,26 @@ impl Watcher {
         let Some(link) = self.link.as_ref().filter(|link| link.facts.local && !known) else {
             return;
         };
-        let groups = groups_of(link.facts.process);
+        if let Some(server) = parent(link.facts.process) {
+            self.watch("postgres", server);
+        }
+    }
+
+    /// An application of this machine, by the socket that it listens at.
+    fn find_application(&mut self) {
+        let Some(address) = self.spec.application else { return };
+        match application(address) {
+            Application::One(pid) => self.watch("app", pid),
+            Application::Unknown(reason) => self.gaps.note("application's CPU", reason),
+            Application::Nobody => (),
+        }
+    }
+
+    /// Watches a process that nobody has named, with the limits of its control groups.
+    fn watch(&mut self, name: &'static str, pid: u32) {
+        let groups = groups_of(pid);
         let (cpus, memory) = limits_of(&groups);
-        let found = Watched::new("postgres", parent(link.facts.process), &groups, cpus, memory);
-        self.spec.processes.extend(found);
+        self.spec.processes.extend(Watched::new(name, Some(pid), &groups, cpus, memory));
     }
 
     /// The pooler's console, and its process where that is one of this machine.
@@ -119,12 +137,7 @@ impl Watcher {
             return;
         }
         match listener(&spec.dsn).await {
-            Listener::One(pid) => {
-                let groups = groups_of(pid);
-                let (cpus, memory) = limits_of(&groups);
-                let found = Watched::new("pgbouncer", Some(pid), &groups, cpus, memory);
-                self.spec.processes.extend(found);
-            }
+            Listener::One(pid) => self.watch("pgbouncer", pid),
             Listener::Several => {
                 let text = "several processes share its port, and which one answers is not known";
                 self.gaps.note("PgBouncer's CPU", text);

@@ -1,3 +1,4 @@
+mod address;
 mod ledger;
 mod observe;
 mod pgbench;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pinchpoint_plan::Stage;
 
+pub(crate) use address::AddressArgs;
 pub(crate) use ledger::LedgerArgs;
 pub(crate) use observe::{ObserveArgs, PoolerArgs};
 pub(crate) use pgbench::refused;
@@ -276,6 +278,17 @@ pub(crate) struct HttpArgs {
     #[command(flatten)]
     pub(crate) observe: ObserveArgs,
 
+    /// Then change the users, predict what that gives, run it as often, and hold the prediction against
+    /// it: `users=N`. From the CPU that a request takes, so --observe-dsn is needed and all must run on
+    /// this machine. May be given several times; each starts from the load as given.
+    #[arg(long, value_name = "LEVER", value_parser = users_lever)]
+    pub(crate) next: Vec<u32>,
+
+    /// Neither keep what became of predictions in the ledger of all runs, nor learn from it (see
+    /// `pinchpoint ledger`).
+    #[arg(long)]
+    pub(crate) no_ledger: bool,
+
     /// Directory for the result: result.json, Locust's and k6's files, histograms [default: none]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -368,6 +381,14 @@ pub(crate) struct ReportArgs {
     /// what speaks for and against it, what to do. May be given several times.
     #[arg(long, value_name = "VARIANT")]
     pub(crate) explain: Vec<String>,
+}
+
+/// `users=N`.
+fn users_lever(text: &str) -> Result<u32, String> {
+    text.strip_prefix("users=")
+        .and_then(|number| number.parse().ok())
+        .filter(|users| *users > 0)
+        .ok_or_else(|| "the one lever is users=N, with a number above 0".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use pinchpoint_measure::{
-    Census, Latency, PHASES, Pace, RunResult, Trial, group_thousands, human_duration, significant,
+    Census, Latency, PHASES, Pace, RunResult, Trial, Variant, group_thousands, human_duration,
+    significant,
 };
 
 use crate::explain::verdict_line;
@@ -13,6 +14,7 @@ use crate::sql::threshold_text;
 use crate::table::{Flow, Paint, Style};
 use crate::text::{clean, shorten};
 use crate::{File, csv, file};
+use crate::{next, predictions};
 
 /// Whether a result is of load on one server.
 pub(crate) fn is_http(result: &RunResult) -> bool {
@@ -27,7 +29,7 @@ pub(crate) fn files(result: &RunResult) -> Vec<File> {
     let markdown =
         format!("# pinchpoint http\n\n    {}\n", summary.trim_end().replace('\n', "\n    "));
     files.push(file("summary_report.md", markdown.into_bytes()));
-    if let Some(trial) = result.variants.iter().flat_map(|v| &v.trials).last() {
+    if let Some(trial) = result.variants.first().and_then(|v| v.trials.last()) {
         files.push(file("requests_stats.csv", locust_stats(trial).into_bytes()));
         files.push(file("requests_stats_history.csv", locust_history(trial).into_bytes()));
         files.push(file("summary.json", k6_summary(trial).into_bytes()));
@@ -38,7 +40,8 @@ pub(crate) fn files(result: &RunResult) -> Vec<File> {
 /// The summary for a terminal of so many columns: trial by trial, and how far they agree.
 pub(crate) fn summary(result: &RunResult, columns: usize, style: Style) -> String {
     let mut sheet = Sheet { out: String::new(), columns: columns.clamp(40, 400), style };
-    for variant in &result.variants {
+    let changed = result.variants.get(1..).unwrap_or_default();
+    for variant in result.variants.iter().take(1) {
         for trial in &variant.trials {
             if variant.trials.len() > 1 {
                 sheet.head(&format!("trial {}", trial.number));
@@ -57,6 +60,15 @@ pub(crate) fn summary(result: &RunResult, columns: usize, style: Style) -> Strin
         if let Some(verdict) = &variant.verdict {
             sheet.line("verdict", &verdict_line(verdict));
         }
+        if let Some(users) = next::users_suggestion(variant).filter(|_| changed.is_empty()) {
+            sheet.line("next", &format!("try --next users={users}"));
+        }
+    }
+    for variant in changed {
+        sheet.changed(result, variant);
+    }
+    for warning in predictions::broken(result) {
+        sheet.red("trouble", &warning);
     }
     sheet.out
 }
@@ -92,6 +104,24 @@ impl Sheet {
         flow.start(&format!("{label:<LABEL$}"), paint);
         flow.words(&shorten(&clean(text), LONGEST), paint);
         flow.end();
+    }
+
+    /// Other users: what was expected, what came, what limits now, and what was not as it should be.
+    fn changed(&mut self, result: &RunResult, variant: &Variant) {
+        let _ = writeln!(self.out);
+        self.head(&format!("next lever: {}", clean(&variant.name)));
+        for (text, paint) in next::lines(result, variant) {
+            self.flow("", &text, paint);
+        }
+        if let Some(verdict) = &variant.verdict {
+            self.line("verdict", &verdict_line(verdict));
+        }
+        for trial in &variant.trials {
+            self.outcome(trial);
+            if let Some(reason) = &trial.reason {
+                self.red("trouble", reason);
+            }
+        }
     }
 
     fn trial(&mut self, trial: &Trial, url: &str, ramps: bool) {

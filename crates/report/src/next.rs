@@ -1,4 +1,5 @@
-//! The next lever of a load of scripts: what could be tried, and what became of what was.
+//! The next lever of a load of scripts, or of requests: what could be tried, and what became of what
+//! was.
 
 use pinchpoint_measure::{
     Pace, RunResult, SqlLever, SqlProtocol, Variant, factor_text, factor_u64, significant,
@@ -45,11 +46,19 @@ pub(crate) fn suggestion(variant: &Variant) -> Option<SqlLever> {
     }
 }
 
+/// The same of requests: where nothing but their number holds throughput down, twice the users.
+pub(crate) fn users_suggestion(variant: &Variant) -> Option<u64> {
+    let closed = variant.trials.iter().all(|trial| trial.pace == Pace::Closed);
+    let users = variant.verdict.as_ref().is_some_and(|verdict| verdict.bottleneck == "users");
+    let doubled = factor_u64(&variant.factors, "users")?.checked_mul(2)?;
+    (closed && users && doubled <= MOST).then_some(doubled)
+}
+
 /// What was expected of a variant that has a lever applied, and what came: a line each.
 pub(crate) fn lines(result: &RunResult, variant: &Variant) -> Vec<(String, Paint)> {
     let mut lines = Vec::new();
-    let before = variant.prediction.as_ref().map_or("sql", |p| p.from.as_str());
-    let before = result.variant(before).and_then(|v| v.summary.as_ref());
+    let from = variant.prediction.as_ref().and_then(|p| result.variant(&p.from));
+    let before = from.or(result.variants.first()).and_then(|v| v.summary.as_ref());
     let before = before.map(|s| s.throughput_per_s.median).filter(|x| x.is_finite() && *x > 0.0);
     if let Some(reason) = &variant.unpredicted {
         lines.push((format!("predicted: nothing, as {}", clean(reason)), Paint::Plain));

@@ -5,6 +5,7 @@
 //! it must not be confused with.
 
 mod bench;
+mod certificate;
 mod command;
 mod companion;
 mod delays;

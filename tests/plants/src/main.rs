@@ -149,11 +149,8 @@ fn all(options: &Options) -> Result<(), String> {
     if !failed.is_empty() {
         return Err(format!("could not be planted: {}", failed.join(", ")));
     }
-    if sum.is_enough() {
-        Ok(())
-    } else {
-        Err("nine in ten should be right, and nothing forbidden".to_owned())
-    }
+    let short = sum.shortfalls();
+    if short.is_empty() { Ok(()) } else { Err(short.join("; ")) }
 }
 
 /// Keeps the results of a pair.

@@ -120,6 +120,8 @@ pub struct Scene {
     pub settings: Vec<(&'static str, &'static str)>,
     /// Whether system calls will be slowed down.
     pub delays: bool,
+    /// Whether it offers TLS; whoever connects then takes it.
+    pub tls: bool,
     /// What is run on it first.
     pub init: Vec<&'static str>,
     /// Memory in bytes.

@@ -5,6 +5,8 @@ use crate::plant::{Kind, Plant, Planted, Strength};
 
 /// By so much throughput must rise without a plant for it to have been the bottleneck.
 const PAYS: f64 = 1.2;
+/// Fewer verdicts say nothing of what their confidence is worth.
+const FEW: u64 = 5;
 /// From here on a verdict is given with confidence.
 pub(crate) const CONFIDENT: f64 = 0.5;
 /// Verdicts that name no cause.
@@ -234,9 +236,27 @@ impl Score {
 }
 
 impl Score {
-    /// What is asked of the verdicts: nine in ten bottlenecks named first, nothing forbidden.
-    pub const fn is_enough(&self) -> bool {
-        10 * self.right >= 9 * self.middle && self.forbidden == 0
+    /// What the verdicts fall short of: nine in ten bottlenecks named first, nothing forbidden, and of
+    /// those given with a confidence as many right as it says.
+    pub fn shortfalls(&self) -> Vec<String> {
+        let mut short = Vec::new();
+        if 10 * self.right < 9 * self.middle {
+            short.push(format!(
+                "{} of {} are right, nine in ten should be",
+                self.right, self.middle
+            ));
+        }
+        if self.forbidden > 0 {
+            short.push(format!("{} verdicts are forbidden ones", self.forbidden));
+        }
+        for (from, to, all, right) in &self.calibration {
+            if *all >= FEW && (*right as f64) < from * *all as f64 {
+                short.push(format!(
+                    "of {all} verdicts of confidence {from} to {to} {right} are right"
+                ));
+            }
+        }
+        short
     }
 }
 
@@ -276,6 +296,24 @@ mod tests {
         let nothing = Truth::of(plant("nothing"), Planted::At(Strength::Middle));
         assert_eq!(nothing.outcome("none", 0.9, None, 1.0), Outcome::Right);
         assert_eq!(nothing.outcome("data-io", 0.9, None, 1.0), Outcome::Wrong);
+    }
+
+    #[test]
+    fn confidence_is_held_to_account() {
+        let score = |right, all, forbidden| Score {
+            middle: 20,
+            right: 18,
+            second: 2,
+            abstained: 0,
+            decoys: [20, 20],
+            forbidden,
+            calibration: vec![(0.0, 0.5, 10, 0), (0.85, 1.0, all, right)],
+        };
+        assert_eq!(score(17, 20, 0).shortfalls(), [""; 0]);
+        assert_eq!(score(0, FEW - 1, 0).shortfalls(), [""; 0], "too few to tell");
+        let short = score(16, 20, 1).shortfalls();
+        assert!(short.len() == 2 && short[1].contains("0.85 to 1 16 are right"), "{short:?}");
+        assert_eq!(Score { right: 17, ..score(17, 20, 0) }.shortfalls().len(), 1);
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub const PLANTS: &[&Plant] = &[
     &pooler::APP_CPU,
     &cache::CACHE,
     &load::CONNECT,
+    &load::CONNECT_TLS,
     &load::CLIENT_CPU,
     &load::SERVER_WAIT,
     &locks::HOT_ROW,
@@ -53,6 +54,7 @@ pub const PLANTS: &[&Plant] = &[
     &quiet::NEIGHBOUR,
     &quiet::SWITCHED_ON,
     &quiet::NOTHING,
+    &quiet::WATCHED,
 ];
 
 /// What is in the research's list and not planted here, and why.

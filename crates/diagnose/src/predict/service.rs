@@ -70,7 +70,7 @@ impl Service {
         let seen = reading.seen()?;
         let of = |(name, _, _): (&str, bool, &str)| {
             let process = seen.process(name)?;
-            station(name, seen.each_ms(process.cpu_s?), process.cpus, reading.cores)
+            station(name, seen.each_ms(process.cpu_s?), process.most_cpus(), reading.cores)
         };
         let stations = PROCESSES.into_iter().filter_map(of).collect();
         let other_ms = reading.client_cpu * reading.cores / reading.ops_per_s() * 1000.0;

@@ -1,6 +1,9 @@
-use super::{Candidate, Finding, Page, Rule, Signal};
+use pinchpoint_measure::significant;
+
+use super::{CPU_FULL, Candidate, Finding, Page, Rule, Signal};
 use crate::Machine;
 use crate::reading::Reading;
+use crate::seen::Seen;
 
 /// The application's processes.
 pub(crate) const RULE: Rule = Rule {
@@ -9,9 +12,12 @@ pub(crate) const RULE: Rule = Rule {
     examine,
     shows_as: &["pool-wait", "idle-in-transaction", "slow-reader", "pooler-slots"],
     page: Page {
-        signature: "The application uses at least 85 % of the CPU that it may use, or is held back \
-                    in at least half of the scheduler's periods.",
-        evidence: "CPU time of its process tree; throttling of its control group.",
+        signature: "The application uses at least 85 % of the CPU that it may use, or one of its \
+                    threads or interpreters 85 % of a core, or it is held back in at least half of \
+                    the scheduler's periods.",
+        evidence: "CPU time of its process tree and of its busiest thread (in Python and Ruby \
+                   process, whose threads take turns); throttling of its control group. \
+                   `pinchpoint http` finds the processes by the socket that they listen at.",
         counter_evidence: "PostgreSQL is at its own limit as well.",
         advice: &[
             "another process or machine for the application: the database has room",
@@ -22,6 +28,9 @@ pub(crate) const RULE: Rule = Rule {
     },
 };
 
+/// Response time from so many times its CPU time on is spent in a queue.
+const QUEUES: f64 = 2.0;
+
 fn examine(reading: &Reading, _machine: &Machine) -> Finding {
     let Some(seen) = reading.seen() else { return Finding::cleared("") };
     let Some(text) = reading.cpu_text("app") else { return Finding::cleared("") };
@@ -30,6 +39,17 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
     }
     let share = seen.fullness("app").unwrap_or(1.0).min(1.0);
     let mut evidence = vec![Signal::Kernel.says(text.clone())];
+    if let Some(used) = seen.busiest_lane("app").filter(|used| *used >= CPU_FULL) {
+        let text = format!(
+            "one thread of it, or one interpreter, was on a CPU {:.0} % of the time",
+            used * 100.0
+        );
+        evidence.push(Signal::Kernel.says(text));
+    }
+    if let Some(times) = queue(reading, seen) {
+        let text = format!("an answer takes {times} × the CPU time spent on it: requests queue");
+        evidence.push(Signal::Clock.says(text));
+    }
     if seen.held_back("app") > 0.0 {
         evidence.push(Signal::Counters.says("its control group was throttled"));
     }
@@ -44,4 +64,12 @@ fn examine(reading: &Reading, _machine: &Machine) -> Finding {
     }
     let gain = [1.0, reading.headroom_without("app")];
     Finding::suspect(text, Candidate { share, gain, evidence, against, ..Candidate::default() })
+}
+
+/// How many times the application's CPU time of a request its answer takes, where several are under
+/// way and wait for each other.
+fn queue(reading: &Reading, seen: &Seen) -> Option<String> {
+    let cpu_ms = seen.each_ms(seen.process("app")?.cpu_s?);
+    let times = reading.service_ms / cpu_ms;
+    (reading.users > 1.0 && times.is_finite() && times >= QUEUES).then(|| significant(times, 2))
 }

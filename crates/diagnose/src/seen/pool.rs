@@ -170,6 +170,8 @@ fn processes(seen: &[&Observation]) -> Vec<ProcessFigures> {
             cpu_s: sum(|p| p.cpu_s),
             cpu_us_per_op: all.last()?.cpu_us_per_op,
             run_delay_s: sum(|p| p.run_delay_s),
+            busiest_lane_s: sum(|p| p.busiest_lane_s),
+            interpreters: all.iter().filter_map(|p| p.interpreters).max(),
             cpus: all.last()?.cpus.filter(|cpus| cpus.is_finite()),
             throttled_share: weighted(seen, |o| o.process(name), |p| p.throttled_share),
             throttled_s: sum(|p| p.throttled_s),

@@ -197,6 +197,7 @@ impl Bench {
             dsn: Some(self.dsn.clone()),
             pooler,
             sessions: Sessions::OfRole(self.upstream.user.clone()),
+            application: None,
             processes: processes.to_vec(),
             data_directory: self.postgres.as_ref().map(Postgres::data_dir),
             // Statements are counted in a pass of their own.

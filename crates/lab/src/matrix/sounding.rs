@@ -92,7 +92,7 @@ impl CaseRun<'_> {
         let operations = harvest.totals.operations;
         let each_ms = |time: Duration| time.as_secs_f64() * 1000.0 / operations.max(1) as f64;
         let demand = |process: &pinchpoint_observe::Watched| {
-            let cpus = process.figures(operations).cpus;
+            let cpus = process.figures(operations).most_cpus();
             let cpu_ms = each_ms(process.cpu()?);
             Some(ProcessDemand { name: process.name().to_owned(), cpu_ms, cpus })
         };

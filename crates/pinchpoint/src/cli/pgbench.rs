@@ -6,26 +6,19 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::failure::Failure;
 
-const DSN: &str = "the server is given as one URL: --dsn postgresql://USER@HOST:PORT/DATABASE";
-
 /// pgbench's options, in its letters and words, and why they are not taken.
 const REFUSED: &[(&[&str], &str)] = &[
-    (&["-p", "--port"], DSN),
-    (&["-U", "--username"], DSN),
-    (&["--host"], DSN),
-    (&["--dbname"], DSN),
-    (&["-d", "--debug"], "the events of a run are in logs/events.jsonl of its --out directory"),
+    (&["--debug"], "the events of a run are in logs/events.jsonl of its --out directory"),
     (
         &["--verbose-errors"],
         "the summary has every different failure with its script, its line and its number",
     ),
+    (&["--continue-on-error"], "leave it out: that is what is done"),
     (
-        &["--exit-on-abort", "--continue-on-error"],
+        &["--exit-on-abort"],
         "a failed transaction is counted and its client goes on; `--threshold \
          'transactions_failed: rate==0'` ends a run in which one failed with exit code 99",
     ),
-    (&["-V", "--version"], "`pinchpoint --version` says it"),
-    (&["-?"], "--help shows what there is"),
 ];
 
 /// Why an argument of `pinchpoint sql` that nobody knows is not taken, if it is one of pgbench's.
@@ -34,14 +27,6 @@ pub(crate) fn refused(arguments: &[OsString], error: &clap::Error) -> Option<Fai
         return None;
     }
     let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg) else { return None };
-    if !given.starts_with('-') {
-        return Some(
-            Failure::input(format!(
-                "pinchpoint sql takes no database beside its options: {given:?}"
-            ))
-            .hint(DSN),
-        );
-    }
     let (_, why) = REFUSED.iter().find(|(names, _)| names.contains(&given.as_str()))?;
     Some(Failure::input(format!("pinchpoint sql does not take pgbench's {given}: {why}")))
 }
@@ -67,7 +52,7 @@ mod tests {
     fn taken() -> BTreeSet<String> {
         let command = Cli::command();
         let sql = command.find_subcommand("sql").expect("sql");
-        let mut names = BTreeSet::from(["-h".to_owned(), "--help".to_owned()]);
+        let mut names = BTreeSet::from(["-V", "--version"].map(str::to_owned));
         for argument in sql.get_arguments() {
             names.extend(argument.get_short().map(|letter| format!("-{letter}")));
             let longs = argument.get_long_and_visible_aliases().unwrap_or_default();
@@ -84,8 +69,7 @@ mod tests {
             assert!(refusal(&[name]).expect("a refusal").contains(name), "{name}");
         }
         assert!(refusal(&["--debug=3"]).expect("a refusal").contains("events.jsonl"));
-        assert!(refusal(&["-p5432"]).expect("a refusal").contains("--dsn"));
-        assert!(refusal(&["shop"]).expect("a refusal").contains("shop"));
+        assert_eq!(refusal(&["-h", "db", "-p5432", "-U", "me", "-d", "shop"]), None);
         assert_eq!(refusal(&["--no-such-thing"]), None);
     }
 

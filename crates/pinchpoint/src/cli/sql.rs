@@ -1,41 +1,42 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use pinchpoint_measure::SqlLever;
 
-use super::{PoolerArgs, SearchArgs, TablesArgs, duration};
+use super::{AddressArgs, PoolerArgs, SearchArgs, TablesArgs, duration};
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    version,
+    disable_help_flag = true,
+    after_help = "\
 Examples:
   pinchpoint sql -c 16 -T 30                          pgbench's tpcb-like on a private PostgreSQL
   pinchpoint sql -b select-only@9 -b simple-update@1 -s 10 -c 16 -M prepared
   pinchpoint sql --init tables.sql -f script.sql -c 8 --cpus 0.5
   pinchpoint sql --dsn postgresql://me@db.example/test -f script.sql -c 16 -R 500
+  pinchpoint sql -h db.example -p 5433 -U me -S -c 16 test
   pinchpoint sql -b simple-update -c 8 --next synchronous_commit=off --next clients=16
   pinchpoint sql --list                               the built-in scripts; --show NAME prints one
   pinchpoint sql --dsn postgresql://me@db:6432/shop -S -c 16 --observe-dsn postgresql://me@db/shop \\
       --observe-pgbouncer postgresql://me@db:6432
 
-The letters mean what they mean to pgbench, whose -h, -p, -U and database are one --dsn here. Unlike
-pgbench: a warm-up comes first (--warmup 0s for none), a failed transaction is counted and its client
-goes on, tables of pgbench's that are there are not dropped by -i alone, -i is followed by the load,
-and a server that is not ours is vacuumed by -v alone. Not run: \\shell, \\setshell, COPY.
+The letters mean what they mean to pgbench (-d the database, as from its version 17 on). Unlike pgbench:
+without an address a private server is started, a warm-up comes first (--warmup 0s for none), a failed
+transaction is counted and its client goes on, tables of pgbench's that are there are not dropped by -i
+alone, -i is followed by the load, and a server that is not ours is vacuumed by -v alone. Not run:
+\\shell, \\setshell, COPY.
 
 Thresholds take k6's grammar, on transaction_duration (ms), transactions (count, rate),
 transactions_failed, and with -L transactions_late and transactions_skipped (rate):
-`--threshold 'transaction_duration: p(95)<20'`. A missed one ends with exit code 99.")]
+`--threshold 'transaction_duration: p(95)<20'`. A missed one ends with exit code 99."
+)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of pgbench's")]
 pub(crate) struct SqlArgs {
-    /// Use this PostgreSQL instead of a private one. Nothing is changed on it but what -i, --init
-    /// and the scripts change. A password may come from PGPASSWORD.
-    #[arg(long, value_name = "URL", conflicts_with = "pg_bin")]
-    pub(crate) dsn: Option<String>,
-
-    /// Where the server itself is, to be observed under this load, when --dsn leads through a pooler.
+    /// Where the server itself is, to be observed under this load, when the load goes through a pooler.
     /// Nothing on it is changed.
-    #[arg(long, value_name = "URL", requires = "dsn")]
+    #[arg(long, value_name = "URL", requires = "address")]
     pub(crate) observe_dsn: Option<String>,
 
     #[command(flatten)]
@@ -222,6 +223,10 @@ pub(crate) struct SqlArgs {
     #[arg(long)]
     pub(crate) list: bool,
 
+    /// Print this help; -h is the host, as in pgbench.
+    #[arg(long, short = '?', action = ArgAction::HelpLong)]
+    help: Option<bool>,
+
     /// Print a built-in script.
     #[arg(long, value_name = "NAME", visible_alias = "show-script")]
     pub(crate) show: Option<String>,
@@ -230,11 +235,16 @@ pub(crate) struct SqlArgs {
     pub(crate) tables: TablesArgs,
 
     #[command(flatten)]
+    pub(crate) address: AddressArgs,
+
+    #[command(flatten)]
     pub(crate) server: ServerArgs,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    disable_help_flag = true,
+    after_help = "\
 Examples:
   pinchpoint pool -b select-only -c 64 --cpus 0.5     on a private PostgreSQL with half a CPU
   pinchpoint pool --dsn postgresql://me@db.example/test -f query.sql -c 200
@@ -244,13 +254,9 @@ Clients always have a transaction to run and share a pool of each size in turn, 
 by round. The answer is the smallest size that cannot be told from the best: closer than the noise of
 the rounds, 2 % at least and 5 % at most. It ends early: after three rounds or more, of which the last
 left the answer as it was, with a noise below 3 %. On a server that is not ours it never takes the last
-connections: a tenth of those that are free, and three more, are left.")]
+connections: a tenth of those that are free, and three more, are left."
+)]
 pub(crate) struct PoolArgs {
-    /// Use this PostgreSQL instead of a private one. Nothing is changed on it but what -i, --init
-    /// and the scripts change. A password may come from PGPASSWORD.
-    #[arg(long, value_name = "URL", conflicts_with = "pg_bin")]
-    pub(crate) dsn: Option<String>,
-
     /// A pgbench script, and how often it is chosen among several; may be given several times
     #[arg(long, short = 'f', value_name = "FILE[@WEIGHT]")]
     pub(crate) file: Vec<String>,
@@ -315,6 +321,13 @@ pub(crate) struct PoolArgs {
     #[arg(long, short)]
     pub(crate) quiet: bool,
 
+    /// Print this help; -h is the host, as in pgbench.
+    #[arg(long, short = '?', action = ArgAction::HelpLong)]
+    help: Option<bool>,
+
+    #[command(flatten)]
+    pub(crate) address: AddressArgs,
+
     #[command(flatten)]
     pub(crate) server: ServerArgs,
 }
@@ -328,15 +341,15 @@ pub(crate) struct ServerArgs {
     pub(crate) init: Option<PathBuf>,
 
     /// A server setting; may be given several times.
-    #[arg(long = "set", value_name = "NAME=VALUE", conflicts_with = "dsn")]
+    #[arg(long = "set", value_name = "NAME=VALUE", conflicts_with = "address")]
     pub(crate) settings: Vec<String>,
 
     /// CPUs that the server may use, such as 0.5 [default: all]
-    #[arg(long, value_name = "COUNT", allow_negative_numbers = true, conflicts_with = "dsn")]
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true, conflicts_with = "address")]
     pub(crate) cpus: Option<f64>,
 
     /// Memory that the server may use, such as 512MB or 2GB [default: all]
-    #[arg(long, value_name = "SIZE", conflicts_with = "dsn")]
+    #[arg(long, value_name = "SIZE", conflicts_with = "address")]
     pub(crate) memory: Option<String>,
 
     #[command(flatten)]

@@ -7,8 +7,8 @@ use pinchpoint_plan::{CheckPlan, HttpPlan, LoadPlan, Pace, RequestPlan, WarmUp, 
 use pinchpoint_stack::Cancel;
 
 use crate::cli::{Arrivals, HttpArgs};
-use crate::commands::report;
 use crate::commands::run::{listen, missed, sink};
+use crate::commands::{ledger, report};
 use crate::failure::Failure;
 use crate::terminal;
 
@@ -67,7 +67,8 @@ fn job(args: &HttpArgs) -> Result<HttpJob, Failure> {
         pgbouncer: args.observe.pooler.observe_pgbouncer.clone(),
     };
     observe.check().map_err(Failure::input)?;
-    bounds("--users", (1..=MOST_USERS).contains(&args.users), "1 to 200000")?;
+    let users = args.next.iter().chain([&args.users]).all(|n| (1..=MOST_USERS).contains(n));
+    bounds("--users", users, "1 to 200000")?;
     bounds("--duration", args.duration >= Duration::from_millis(100), "at least 100 ms")?;
     bounds("--trials", (1..=1000).contains(&args.trials), "1 to 1000")?;
     bounds("--timeout", !args.request.timeout.is_zero(), "more than 0")?;
@@ -108,6 +109,8 @@ fn job(args: &HttpArgs) -> Result<HttpJob, Failure> {
         users: args.users,
         thresholds: thresholds.map_err(|e| Failure::input(e.to_string()))?,
         observe,
+        next: args.next.clone(),
+        ledger: if args.no_ledger { None } else { ledger::own() },
         directory: args.out.clone(),
     })
 }

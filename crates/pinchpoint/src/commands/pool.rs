@@ -52,6 +52,7 @@ fn job(args: &PoolArgs) -> Result<PoolJob, Failure> {
         return Err(Failure::input("there is nothing to run")
             .hint("give a script with -f, or one of pgbench's with -b select-only"));
     }
+    let dsn = args.address.dsn()?;
     let job = PoolJob {
         work: SqlWork {
             scripts: scripts(&args.file, &args.builtin)?,
@@ -67,12 +68,9 @@ fn job(args: &PoolArgs) -> Result<PoolJob, Failure> {
         rounds: args.rounds,
         at_most: args.max_time,
         seed: args.seed,
-        server: SqlServer {
-            initialize: args.initialize,
-            ..server(&args.server, args.dsn.as_deref())?
-        },
+        server: SqlServer { initialize: args.initialize, ..server(&args.server, dsn.as_deref())? },
         directory: args.out.clone(),
     };
     job.check().map_err(|e| Failure::input(e.to_string()))?;
-    Ok(PoolJob { server: with_target(job.server, &args.server, args.dsn.as_deref())?, ..job })
+    Ok(PoolJob { server: with_target(job.server, &args.server, dsn.as_deref())?, ..job })
 }

@@ -111,6 +111,7 @@ fn job(args: &SqlArgs) -> Result<SqlJob, Failure> {
     if let Some(rate) = args.rate {
         bounds("--rate", (0.001..=1e9).contains(&rate), "0.001 to 1000000000 transactions/s")?;
     }
+    let dsn = args.address.dsn()?;
     let job = SqlJob {
         work: work(args)?,
         clients: args.client,
@@ -140,9 +141,9 @@ fn job(args: &SqlArgs) -> Result<SqlJob, Failure> {
                 (false, true) => Vacuuming::All,
                 (false, false) => Vacuuming::Private,
             },
-            ..server(&args.server, args.dsn.as_deref())?
+            ..server(&args.server, dsn.as_deref())?
         },
-        observe: observe(args)?,
+        observe: observe(args, dsn.is_none())?,
         shows_statements: args.report_per_command,
         account: account(args)?,
         synchronous_commit: None,
@@ -153,17 +154,17 @@ fn job(args: &SqlArgs) -> Result<SqlJob, Failure> {
     };
     // Before a server is looked for: a script that cannot run is refused whatever else is missing.
     job.check().map_err(|e| Failure::input(e.to_string()))?;
-    Ok(SqlJob { server: with_target(job.server, &args.server, args.dsn.as_deref())?, ..job })
+    Ok(SqlJob { server: with_target(job.server, &args.server, dsn.as_deref())?, ..job })
 }
 
 /// What is observed beside the server that the load connects to.
-fn observe(args: &SqlArgs) -> Result<Observe, Failure> {
+fn observe(args: &SqlArgs, private: bool) -> Result<Observe, Failure> {
     let pgbouncer = args.pooler.observe_pgbouncer.clone();
-    if pgbouncer.is_some() && args.dsn.is_none() {
+    if pgbouncer.is_some() && private {
         return Err(Failure::input(
             "--observe-pgbouncer: no pooler stands before a private server",
         )
-        .hint("give --dsn, with the address that PgBouncer listens at"));
+        .hint("give the address that PgBouncer listens at, with --dsn or -h and -p"));
     }
     let observe = Observe { dsn: args.observe_dsn.clone(), pgbouncer };
     observe.check().map_err(Failure::input)?;

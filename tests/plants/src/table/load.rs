@@ -91,6 +91,13 @@ pub(super) const CONNECT: Plant = Plant {
     }),
 };
 
+pub(super) const CONNECT_TLS: Plant = Plant {
+    name: "connect-with-tls",
+    how: "the same by TLS, whose keys are agreed on each time",
+    scene: || Scene { tls: true, ..scene() },
+    ..CONNECT
+};
+
 fn transaction(strength: Strength) -> String {
     match strength {
         Strength::Weak => after(20),

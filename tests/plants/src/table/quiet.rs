@@ -36,6 +36,23 @@ pub(super) const NOTHING: Plant = Plant {
     decoy: None,
 };
 
+pub(super) const WATCHED: Plant = Plant {
+    name: "watched",
+    how: "another session reads pg_stat_activity without a pause, some thousand times a second, beside 200 \
+          look-ups a second by key on a schedule",
+    wanted: &["none"],
+    second: None,
+    forbidden: &["server-cpu", "client-cpu", "wal-flush", "serial-round-trips", "network"],
+    kind: Kind::NoCause,
+    scene,
+    planted: |_| State {
+        beside: Beside::Session(vec![("SELECT count(*) FROM pg_stat_activity", Duration::ZERO)]),
+        ..scheduled()
+    },
+    removed: |_| scheduled(),
+    decoy: None,
+};
+
 fn scheduled() -> State {
     let mut state = plain();
     state.arguments.extend(["--rate", "200"]);
