@@ -7,7 +7,7 @@ use std::process::Command;
 use pinchpoint_measure::{ExitCode, Phase, RunResult, Trial};
 use rustix::process::Signal;
 
-use crate::command::{Run, Running, pinchpoint};
+use crate::command::{Run, Running, pinchpoint, pinchpoint_with};
 use crate::processes::{assert_nothing_left, postmaster, signal, until};
 use crate::server::Server;
 
@@ -392,4 +392,27 @@ fn the_phases_of_a_mixed_script_hold_its_commits() {
     let sum = trial.phase_sum_ms(|_| true);
     let mean = trial.latency_ms.avg;
     assert!((0.9 * mean..=1.01 * mean).contains(&sum), "{sum} of {mean}: {:?}", trial.phases_ms);
+}
+
+#[test]
+fn a_server_is_named_in_pgbenchs_letters() {
+    let server = Server::start(&[]);
+    let dsn = server.parsed();
+    let (port, password) = (dsn.port.to_string(), dsn.password.expect("a password"));
+    let script = tempfile::tempdir().expect("a directory");
+    let script = self::script(script.path(), "who.sql", "SELECT current_user;\n");
+    let run = |more: &[&str]| {
+        let load = ["sql", "-f", &script, "-t", "5", "-q"];
+        pinchpoint_with(("PGPASSWORD", &password), &[&load[..], more].concat())
+    };
+    let letters = ["-h", "127.0.0.1", "-p", &port, "-U", &dsn.user];
+    let done = run(&[&letters[..], &["postgres"]].concat());
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(done.stdout.contains("actually processed: 5/5"), "{}", done.stdout);
+    // What nobody listens at is told, and nothing else.
+    let refused = run(&["-h", "127.0.0.1", "-p", "1", "-d", "shop"]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{}", refused.stderr);
+    assert!(refused.stderr.contains("127.0.0.1:1/shop"), "{}", refused.stderr);
+    let twice = run(&["--dsn", &server.dsn, "-h", "127.0.0.1"]);
+    assert_eq!(twice.code, Some(2), "{}", twice.stdout);
 }

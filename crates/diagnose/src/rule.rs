@@ -210,6 +210,14 @@ impl Reading {
             || seen.held_back(process) >= THROTTLED
     }
 
+    /// Whether a process uses all the CPU that somebody allows it. One that could use no more than a core
+    /// is left out: on a full machine it would be no faster with more of them.
+    pub(crate) fn at_quota(&self, process: &str) -> bool {
+        let Some(seen) = self.seen() else { return false };
+        seen.quota_used(process).is_some_and(|used| used >= CPU_FULL)
+            || seen.held_back(process) >= THROTTLED
+    }
+
     /// Whether neither the machine nor the server has CPU left.
     pub(crate) fn no_cpu_left(&self) -> bool {
         self.cpu_is_full() || self.server_at_limit()

@@ -129,11 +129,15 @@ impl Seen {
     /// CPU used ÷ CPU allowed, for a process that has a limit. An application has one where all goes
     /// through a thread, or an interpreter: an event loop has no more than a core.
     pub(crate) fn fullness(&self, name: &str) -> Option<f64> {
-        let process = self.process(name)?;
-        let limited = process.cpus.filter(|cpus| *cpus > 0.0).zip(process.cpu_s);
-        let own = limited.map(|(cpus, used)| sound(used / (cpus * self.observation.seconds)));
         let lane = self.busiest_lane(name).filter(|_| name == "app");
-        [own, lane].into_iter().flatten().reduce(f64::max)
+        [self.quota_used(name), lane].into_iter().flatten().reduce(f64::max)
+    }
+
+    /// CPU used ÷ CPU allowed, for a process that somebody has given a limit.
+    pub(crate) fn quota_used(&self, name: &str) -> Option<f64> {
+        let process = self.process(name)?;
+        let allowed = process.cpus.filter(|cpus| *cpus > 0.0)?;
+        Some(sound(process.cpu_s? / (allowed * self.observation.seconds)))
     }
 
     /// The part of a core that was used by the busiest of a process's threads and interpreters.

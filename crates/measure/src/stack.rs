@@ -153,3 +153,19 @@ pub struct EvidenceFigures {
     /// Executions of anything else (set-up of connections, transactions, pings), for each request.
     pub other_per_request: f64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_can_use_what_it_is_allowed_and_a_core_an_interpreter() {
+        let most = |cpus, interpreters| {
+            ProcessFigures { interpreters, cpus, ..ProcessFigures::default() }.most_cpus()
+        };
+        assert_eq!(most(None, None), None);
+        assert_eq!(most(Some(1.5), None), Some(1.5));
+        assert_eq!(most(Some(1.5), Some(1)), Some(1.0));
+        assert_eq!(most(Some(f64::INFINITY), Some(4)), Some(4.0));
+    }
+}

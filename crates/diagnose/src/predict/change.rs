@@ -263,6 +263,30 @@ mod tests {
         variant
     }
 
+    /// The application's 0.1 ms of CPU on one interpreter: at most 1 ÷ (0.92 × 0.1 ms) = 10,870/s, where
+    /// two CPUs of a database that takes less would bear more.
+    #[test]
+    fn an_interpreter_uses_no_more_than_a_core() {
+        let most = |interpreters: Option<u32>| {
+            let mut from = off();
+            for process in
+                from.trials.iter_mut().flat_map(|t| &mut t.stack.as_mut().unwrap().processes)
+            {
+                process.cpus = None;
+                if process.name == "app" {
+                    process.interpreters = interpreters;
+                } else {
+                    process.cpu_s = Some(0.5);
+                }
+            }
+            let expected = predict_users(&from, 5_000, &TWO, &Experience::default()).unwrap();
+            expected.range_per_s[1]
+        };
+        let (one, free) = (most(Some(1)), most(None));
+        assert!((one / 1.075 / 10_870.0 - 1.0).abs() < 0.02, "{one}");
+        assert!(free > 1.2 * one, "{free} {one}");
+    }
+
     /// Four users for a second, with this CPU of the server and 0.02 ms of the load's.
     fn tried(operations: u64, postgres_ms: f64, app_ms: f64, hits: Option<f64>) -> StackSounding {
         let demand = |name: &str, cpu_ms: f64, cpus: f64| ProcessDemand {

@@ -28,7 +28,7 @@ pub(crate) const RULE: Rule = Rule {
 fn examine(reading: &Reading, machine: &Machine) -> Finding {
     let Some(used) = reading.cpu else { return Finding::cleared("") };
     let text = format!("the whole machine was at {:.0} % of its CPU", used * 100.0);
-    let limited = ["postgres", "app", "pgbouncer"].iter().any(|name| reading.at_limit(name));
+    let limited = ["postgres", "app", "pgbouncer"].iter().any(|name| reading.at_quota(name));
     let server = reading.seen().and_then(Seen::server_cpus);
     let most = |cpus: f64| cpus >= used * machine.cores() / 2.0;
     let server_takes_most = match server {

@@ -8,6 +8,7 @@ use pinchpoint_stack::Cancel;
 
 use crate::cli::{Arrivals, HttpArgs};
 use crate::commands::run::{listen, missed, sink};
+use crate::commands::sql::show;
 use crate::commands::{ledger, report};
 use crate::failure::Failure;
 use crate::terminal;
@@ -33,8 +34,7 @@ pub(crate) fn run(args: &HttpArgs) -> Result<ExitCode, Failure> {
         let text = finished.result.to_json().map_err(|e| Failure::run(e.to_string()))?;
         terminal::print(&text)?;
     } else {
-        let style = terminal::style();
-        terminal::print(&pinchpoint_report::table(&finished.result, terminal::width(), style))?;
+        show(&finished.result)?;
         if args.out.is_some() {
             terminal::print(&format!("\nresult  {}\n", finished.directory.display()))?;
         }

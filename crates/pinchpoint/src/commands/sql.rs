@@ -6,7 +6,9 @@ use pinchpoint_lab::{
     Finished, Observe, QueryMode, ScriptSource, SqlAccount, SqlConnection, SqlJob, SqlLog,
     SqlServer, SqlWork, TablesPlan, Target, Vacuuming, built_in_scripts, run_sql, split_statements,
 };
-use pinchpoint_measure::{ExitCode, RunStatus, Threshold, VariantStatus, human_duration};
+use pinchpoint_measure::{
+    ExitCode, RunResult, RunStatus, Threshold, VariantStatus, human_duration,
+};
 use pinchpoint_plan::{LoadPlan, Pace, WarmUp, WarmUpChoice};
 use pinchpoint_stack::Cancel;
 
@@ -49,8 +51,7 @@ pub(crate) fn run(args: &SqlArgs) -> Result<ExitCode, Failure> {
         let text = finished.result.to_json().map_err(|e| Failure::run(e.to_string()))?;
         terminal::print(&text)?;
     } else {
-        let style = terminal::style();
-        terminal::print(&pinchpoint_report::table(&finished.result, terminal::width(), style))?;
+        show(&finished.result)?;
         if args.explain {
             let variants = finished.result.variants.iter();
             let names: Vec<String> = variants.map(|v| v.name.clone()).collect();
@@ -61,6 +62,15 @@ pub(crate) fn run(args: &SqlArgs) -> Result<ExitCode, Failure> {
         }
     }
     conclude(finished)
+}
+
+/// Prints what a load gave. Nothing ran where a server lets nobody in, which the error tells alone.
+pub(crate) fn show(result: &RunResult) -> Result<(), Failure> {
+    if result.variants.iter().all(|variant| variant.trials.is_empty()) {
+        return Ok(());
+    }
+    let text = pinchpoint_report::table(result, terminal::width(), terminal::style());
+    Ok(terminal::print(&text)?)
 }
 
 /// The exit code that the result calls for.
