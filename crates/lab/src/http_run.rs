@@ -327,7 +327,7 @@ impl HttpRun<'_> {
                         p95_ms,
                         errors: failed,
                         run_left_s: left + (total_s - elapsed.as_secs_f64()).max(0.0),
-                    })
+                    });
                 }
                 Sight::Interval(ended) => desk.tell(&ended.event(&name, number)),
             })
