@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use pinchpoint_measure::{RunResult, Verdict};
 use pinchpoint_proxy::{Proxy, Shape, Upstream};
+use pinchpoint_stats::median;
 
 use crate::certificate::certificate;
 use crate::companion::Companion;
 use crate::delays::{Delays, Slow};
 use crate::plant::{Plant, Planted, Scene, State};
+use crate::score::PAYS;
 use crate::server::{Server, ServerOptions};
 
 /// How long each measurement takes.
@@ -90,15 +92,22 @@ pub fn run(
 }
 
 /// With it, without it, and with it again: that nothing is gained shows only where a machine that gets
-/// faster or slower meanwhile gains or loses nothing by it. The verdict is the first one's.
+/// faster or slower meanwhile gains or loses nothing by it. Where something seems to be gained, it is
+/// measured once more each way, and the medians count. The verdict is the first one's.
 fn in_turns(
     what: Planted,
     planted: impl Fn() -> Result<Seen, String>,
     removed: impl Fn() -> Result<Seen, String>,
 ) -> Result<Pair, String> {
-    let (first, removed, again) = (planted()?, removed()?, planted()?);
-    let per_s = f64::midpoint(first.per_s, again.per_s);
-    Ok(Pair { what, planted: Seen { per_s, ..first }, removed })
+    let (mut first, mut last) = (planted()?, removed()?);
+    let (mut with, mut without) = (vec![first.per_s, planted()?.per_s], vec![last.per_s]);
+    let middle = |values: &[f64]| median(values).ok_or("no throughput");
+    if middle(&with)? * PAYS <= middle(&without)? {
+        without.push(removed()?.per_s);
+        with.push(planted()?.per_s);
+    }
+    (first.per_s, last.per_s) = (middle(&with)?, middle(&without)?);
+    Ok(Pair { what, planted: first, removed: last })
 }
 
 /// With it and without it; `None` for the decoy of a plant that has none.

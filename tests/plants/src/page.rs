@@ -16,7 +16,7 @@ Each row is a private PostgreSQL in which a bottleneck was planted at one of thr
 read from its `result.json`; then the plant was removed and the same load measured again. A plant counts when its removal
 gives at least 20 % more throughput: else it was no bottleneck on this machine, and there is no truth to hold a verdict
 against. Each has a *decoy*, which shows what the bottleneck shows and is none: it is measured with it, without it and with
-it again, and counts when its removal gives less than that. A *forbidden* verdict names with a confidence of 0.5 or more what is not there: the decoy's bottleneck, or a
+it again, and once more each way where its removal seems to pay; it counts when the medians differ by less than that. A *forbidden* verdict names with a confidence of 0.5 or more what is not there: the decoy's bottleneck, or a
 neighbour that the plant could be mistaken for. Made by `make plants`; how each is planted stands in
 `tests/plants/src/table/`.
 ";

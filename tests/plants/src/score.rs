@@ -4,7 +4,7 @@ use crate::bench::Pair;
 use crate::plant::{Kind, Plant, Planted, Strength};
 
 /// By so much throughput must rise without a plant for it to have been the bottleneck.
-const PAYS: f64 = 1.2;
+pub(crate) const PAYS: f64 = 1.2;
 /// Fewer verdicts say nothing of what their confidence is worth.
 const FEW: u64 = 5;
 /// From here on a verdict is given with confidence.

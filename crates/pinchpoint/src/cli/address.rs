@@ -48,7 +48,7 @@ pub(crate) struct AddressArgs {
 impl AddressArgs {
     /// What to connect to; nothing where a private server is to be started.
     pub(crate) fn dsn(&self) -> Result<Option<String>, Failure> {
-        self.dsn_with(|name| std::env::var(name).ok(), |path| path.exists())
+        self.dsn_with(|name| std::env::var(name).ok(), Path::exists)
     }
 
     fn dsn_with(
