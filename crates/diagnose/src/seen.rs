@@ -129,7 +129,7 @@ impl Seen {
     /// CPU used ÷ CPU allowed, for a process that has a limit. An application has one where all goes
     /// through a thread, or an interpreter: an event loop has no more than a core.
     pub(crate) fn fullness(&self, name: &str) -> Option<f64> {
-        let lane = self.busiest_lane(name).filter(|_| name == "app");
+        let lane = self.busiest_lane(name).filter(|_| self.goes_through_lanes(name));
         [self.quota_used(name), lane].into_iter().flatten().reduce(f64::max)
     }
 
@@ -138,6 +138,15 @@ impl Seen {
         let process = self.process(name)?;
         let allowed = process.cpus.filter(|cpus| *cpus > 0.0)?;
         Some(sound(process.cpu_s? / (allowed * self.observation.seconds)))
+    }
+
+    /// Whether an application's work is done by interpreters, or most of it by one thread: beside others at
+    /// work a thread may be the runtime's own, whose limit is not the application's.
+    fn goes_through_lanes(&self, name: &str) -> bool {
+        let Some(process) = self.process(name).filter(|_| name == "app") else { return false };
+        let most =
+            process.busiest_lane_s.zip(process.cpu_s).is_some_and(|(b, all)| b >= MOST * all);
+        process.interpreters.is_some() || most
     }
 
     /// The part of a core that was used by the busiest of a process's threads and interpreters.
@@ -204,6 +213,8 @@ fn pooler(trial: &Trial) -> Option<&PoolerFigures> {
     ours.or(trial.observation.as_ref()?.pooler.as_ref())
 }
 
+/// Share of an application's CPU from which the thread that used it does its work.
+const MOST: f64 = 0.7;
 /// New sessions for each operation up to which they may be taken to last.
 const FEW_SESSIONS: f64 = 0.01;
 /// Looks below which sampled sessions say too little to be used. A watcher on a busy machine looks

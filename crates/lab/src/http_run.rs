@@ -67,7 +67,8 @@ impl HttpJob {
     }
 }
 
-const NAME: &str = "http";
+/// What results call load on a server that somebody else runs.
+pub(crate) const NAME: &str = "http";
 
 /// Loads a server. An error means that nothing was sent; later failures are in [`Finished`].
 pub fn run_http(job: &HttpJob, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Finished, LabError> {
@@ -84,7 +85,7 @@ pub fn run_http(job: &HttpJob, sink: &mut dyn Sink, cancel: &Cancel) -> Result<F
         .build()
         .map_err(LabError::Runtime)?;
     let (experience, unreadable) =
-        remembered::experience(job.ledger.as_ref().filter(|_| !job.next.is_empty()));
+        remembered::experience_of_requests(job.ledger.as_ref().filter(|_| !job.next.is_empty()));
     let mut run = HttpRun {
         job,
         users: std::iter::once(job.users).chain(job.next.iter().copied()).collect(),

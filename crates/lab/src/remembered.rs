@@ -3,12 +3,18 @@
 use pinchpoint_diagnose::{Experience, hold_against, records};
 use pinchpoint_measure::{Event, PredictionRecord, RunResult, RunStatus};
 
+use crate::http_run::NAME as REQUESTS;
 use crate::ledger::Ledger;
 use crate::sql_run::NAME as SCRIPTS;
 
 /// What past runs of rungs and cases teach, and what to say where they cannot be read.
 pub(crate) fn experience(ledger: Option<&Ledger>) -> (Experience, Option<String>) {
-    learned(ledger, |record| record.experiment != SCRIPTS)
+    learned(ledger, |record| ![SCRIPTS, REQUESTS].contains(&record.experiment.as_str()))
+}
+
+/// What past runs against servers of somebody else's teach: those are other applications than ours.
+pub(crate) fn experience_of_requests(ledger: Option<&Ledger>) -> (Experience, Option<String>) {
+    learned(ledger, |record| record.experiment == REQUESTS)
 }
 
 /// What past runs of scripts teach: their ranges are computed otherwise, for levers of the same names.
@@ -86,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_and_rungs_learn_from_their_own_misses_only() {
+    fn scripts_requests_and_rungs_learn_from_their_own_misses_only() {
         let directory = tempfile::tempdir().unwrap();
         let widened = |experiment: &str| {
             let ledger = Ledger::at(directory.path().join(experiment));
@@ -95,10 +101,12 @@ mod tests {
                 assert_eq!(unreadable, None);
                 format!("{:.3}", experience.widening("concurrency"))
             };
-            [of(experience(Some(&ledger))), of(experience_of_scripts(Some(&ledger)))]
+            [experience, experience_of_scripts, experience_of_requests]
+                .map(|e| of(e(Some(&ledger))))
         };
         let prior = || format!("{:.3}", Experience::PRIOR);
-        assert_eq!(widened("ladder"), ["1.300".to_owned(), prior()]);
-        assert_eq!(widened("sql"), [prior(), "1.300".to_owned()]);
+        assert_eq!(widened("ladder"), ["1.300".to_owned(), prior(), prior()]);
+        assert_eq!(widened("sql"), [prior(), "1.300".to_owned(), prior()]);
+        assert_eq!(widened("http"), [prior(), prior(), "1.300".to_owned()]);
     }
 }

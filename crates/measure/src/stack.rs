@@ -43,11 +43,12 @@ pub struct ProcessFigures {
     /// Seconds that its threads were ready to run and waited for a CPU, all together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_delay_s: Option<f64>,
-    /// Seconds of CPU of what used most and can use no more than one: a thread, or a process whose
-    /// interpreter lets one thread run at a time.
+    /// Seconds of CPU of what used most and can use no more than one core, of an application: a thread,
+    /// or a process whose interpreter lets one thread run at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busiest_lane_s: Option<f64>,
-    /// Interpreters at work, where nothing else is: it can use so many CPUs.
+    /// Interpreters that share an application's work, where nothing else does any: it can use so many
+    /// CPUs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interpreters: Option<u32>,
     /// CPUs that it may use; absent without a limit.

@@ -3,8 +3,26 @@ use std::net::SocketAddr;
 use crate::sockets::{at_addresses, holders};
 use crate::tree::parent;
 
-/// Programs that listen for a service which is somewhere else, and only hand bytes on.
-const FORWARDERS: [&str; 3] = ["docker-proxy", "rootlessport", "ssh"];
+/// Programs that listen for a service which is somewhere else, and hand requests or bytes on to it: what
+/// their names begin with.
+const FORWARDERS: [&str; 14] = [
+    "caddy",
+    "docker-proxy",
+    "envoy",
+    "haproxy",
+    "kubectl",
+    "nginx",
+    "pasta",
+    "rootlesskit",
+    "rootlessport",
+    "slirp4netns",
+    "socat",
+    "ssh",
+    "traefik",
+    "varnishd",
+];
+/// What starts services on demand holds their sockets as well.
+const STARTERS: [&str; 2] = ["systemd", "init"];
 
 /// Which processes answer at an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,24 +31,28 @@ pub(crate) enum Application {
     One(u32),
     /// Processes of this machine whose CPU is not that of the application, and why.
     Unknown(String),
-    /// None that is to be seen: it is on another machine, or another user's.
+    /// None of this machine.
     Nobody,
 }
 
 /// Finds the application by the socket that it listens at.
 pub(crate) fn application(address: SocketAddr) -> Application {
-    // What starts services on demand (systemd) holds their sockets as well.
-    let found: Vec<(u32, String)> =
-        holders(&at_addresses([address])).into_iter().filter(|(pid, _)| *pid != 1).collect();
+    let sockets = at_addresses([address]);
+    let mut found = holders(&sockets);
+    found.retain(|(_, name)| !STARTERS.contains(&name.as_str()));
+    if found.is_empty() && !sockets.is_empty() {
+        let text = "another user's process listens there, which its user and root can see";
+        return Application::Unknown(text.to_owned());
+    }
     among(&found, std::process::id(), parent)
 }
 
 /// The one of these from which the others descend: a master and its workers share a socket.
 fn among(found: &[(u32, String)], own: u32, parent: impl Fn(u32) -> Option<u32>) -> Application {
-    if let Some((_, name)) = found.iter().find(|(_, name)| FORWARDERS.contains(&name.as_str())) {
-        return Application::Unknown(format!(
-            "{name} listens there, and hands on to another place"
-        ));
+    let hands_on = |name: &str| FORWARDERS.iter().any(|known| name.starts_with(known));
+    if let Some((_, name)) = found.iter().find(|(_, name)| hands_on(name)) {
+        let hint = "load the port of whom it hands on to";
+        return Application::Unknown(format!("{name} listens there, and hands on; {hint}"));
     }
     let above = |pid: u32| std::iter::successors(parent(pid), |pid| parent(*pid));
     let heads: Vec<u32> = found
@@ -80,7 +102,9 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert!(reason(&[(20, "app"), (30, "app")], 1).contains("2 processes"));
-        assert!(reason(&[(20, "docker-proxy")], 30).contains("docker-proxy"));
+        for name in ["docker-proxy", "pasta.avx2", "sshd", "nginx"] {
+            assert!(reason(&[(20, name)], 30).contains(name), "{name}");
+        }
         assert!(reason(&[(10, "python3")], 13).contains("has started us"));
     }
 

@@ -7,49 +7,64 @@ use crate::scheduling::Scheduled;
 
 /// What takes less than this share of all is a helper, or a master that only watches its workers.
 const HELPER: f64 = 0.02;
+/// What has used so many times the time that went by has used more than a core: its extensions let go
+/// of the interpreter, or it has more than one.
+const MORE: f64 = 1.1;
 
 /// CPU time of all that can use no more than one core at a time: threads, by their numbers, and
 /// processes whose interpreter lets one of their threads run at a time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Lanes {
-    used: BTreeMap<u32, Duration>,
-    /// Threads of programs that are no such interpreters: a runtime may start more of them.
-    free: bool,
+    threads: BTreeMap<u32, Duration>,
+    interpreters: BTreeMap<u32, Duration>,
 }
 
 impl Lanes {
-    /// Adds a process with its threads.
-    pub(crate) fn add(&mut self, pid: u32, threads: &BTreeMap<u32, Scheduled>) {
-        if takes_turns(pid) {
-            self.used.insert(pid, threads.values().map(|thread| thread.cpu).sum());
-        } else {
-            self.free = true;
-            self.used.extend(threads.iter().map(|(thread, scheduled)| (*thread, scheduled.cpu)));
+    /// Adds a process whose threads take turns. What those have used that have ended is in `cpu`.
+    pub(crate) fn add_interpreter(&mut self, pid: u32, cpu: Duration) {
+        self.interpreters.insert(pid, cpu);
+    }
+
+    /// Adds the threads of any other process.
+    pub(crate) fn add_threads(&mut self, threads: &BTreeMap<u32, Scheduled>) {
+        self.threads.extend(threads.iter().map(|(thread, scheduled)| (*thread, scheduled.cpu)));
+    }
+
+    /// What the busiest one has used of the time since an earlier reading.
+    pub(crate) fn busiest_since(&self, earlier: &Self, time: Duration) -> Option<Duration> {
+        let one = |used: &Duration| *used <= time.mul_f64(MORE);
+        let interpreters = since(&earlier.interpreters, &self.interpreters).filter(one);
+        interpreters.chain(since(&earlier.threads, &self.threads)).max()
+    }
+
+    /// How many interpreters there are to share the work, where there is nothing else: all of them, but
+    /// for the `head` that started the others and hardly works itself.
+    pub(crate) fn at_work_since(&self, earlier: &Self, time: Duration, head: u32) -> Option<u32> {
+        let used: Vec<Duration> = since(&earlier.interpreters, &self.interpreters).collect();
+        let all: Duration = used.iter().sum();
+        if !self.threads.is_empty() || all.is_zero() || used.iter().any(|u| *u > time.mul_f64(MORE))
+        {
+            return None;
         }
+        let of_head = self.interpreters.get(&head).copied().unwrap_or_default();
+        let of_head = of_head.saturating_sub(earlier.interpreters.get(&head).copied()?);
+        let idle = used.len() > 1 && of_head.as_secs_f64() <= HELPER * all.as_secs_f64();
+        u32::try_from(used.len() - usize::from(idle)).ok()
     }
+}
 
-    /// What each has used since an earlier reading; one that came counts from its start.
-    fn since(&self, earlier: &Self) -> impl Iterator<Item = Duration> {
-        let before = |lane| earlier.used.get(lane).copied().unwrap_or_default();
-        self.used.iter().map(move |(lane, cpu)| cpu.saturating_sub(before(lane)))
-    }
-
-    /// What the busiest one has used since an earlier reading.
-    pub(crate) fn busiest_since(&self, earlier: &Self) -> Option<Duration> {
-        self.since(earlier).max()
-    }
-
-    /// How many there are at work, where there can be no more.
-    pub(crate) fn at_work_since(&self, earlier: &Self) -> Option<u32> {
-        let all: Duration = self.since(earlier).sum();
-        let works = |used: &Duration| used.as_secs_f64() > HELPER * all.as_secs_f64();
-        (!self.free && !all.is_zero()).then(|| self.since(earlier).filter(works).count() as u32)
-    }
+/// What each has used since an earlier reading; one that came counts from its start.
+fn since(
+    earlier: &BTreeMap<u32, Duration>,
+    now: &BTreeMap<u32, Duration>,
+) -> impl Iterator<Item = Duration> {
+    let before = |lane| earlier.get(lane).copied().unwrap_or_default();
+    now.iter().map(move |(lane, cpu)| cpu.saturating_sub(before(lane)))
 }
 
 /// Whether a process's threads take turns: those of Python hold its global interpreter lock, those of
 /// Ruby its virtual machine's, and JavaScript has one thread, beside helpers.
-fn takes_turns(pid: u32) -> bool {
+pub(crate) fn takes_turns(pid: u32) -> bool {
     let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
     is_interpreter(&program)
 }
@@ -65,32 +80,48 @@ fn is_interpreter(program: &Path) -> bool {
 mod tests {
     use super::*;
 
-    fn seconds(pairs: &[(u32, u64)]) -> BTreeMap<u32, Scheduled> {
+    const TIME: Duration = Duration::from_secs(4);
+
+    fn interpreters(used: &[(u32, u64)]) -> Lanes {
+        let mut lanes = Lanes::default();
+        for (pid, s) in used {
+            lanes.add_interpreter(*pid, Duration::from_secs(*s));
+        }
+        lanes
+    }
+
+    fn threads(used: &[(u32, u64)]) -> Lanes {
         let of = |s| Scheduled { cpu: Duration::from_secs(s), delay: Duration::ZERO };
-        pairs.iter().map(|(thread, s)| (*thread, of(*s))).collect()
+        let mut lanes = Lanes::default();
+        lanes.add_threads(&used.iter().map(|(thread, s)| (*thread, of(*s))).collect());
+        lanes
     }
 
     #[test]
     fn the_busiest_lane_is_that_of_the_time_between() {
-        let own = std::process::id();
-        let (mut before, mut after) = (Lanes::default(), Lanes::default());
-        before.add(own, &seconds(&[(1, 50), (2, 5)]));
-        after.add(own, &seconds(&[(1, 51), (2, 8), (3, 2)]));
-        assert_eq!(after.busiest_since(&before), Some(Duration::from_secs(3)));
-        assert_eq!(after.busiest_since(&after), Some(Duration::ZERO));
-        assert_eq!(after.at_work_since(&before), None, "there may be more threads");
-        assert_eq!(Lanes::default().busiest_since(&after), None);
+        let (from, to) = (threads(&[(1, 50), (2, 5)]), threads(&[(1, 51), (2, 8), (3, 2)]));
+        assert_eq!(to.busiest_since(&from, TIME), Some(Duration::from_secs(3)));
+        assert_eq!(to.busiest_since(&to, TIME), Some(Duration::ZERO));
+        assert_eq!(to.at_work_since(&from, TIME, 1), None, "there may be more threads");
+        assert_eq!(Lanes::default().busiest_since(&to, TIME), None);
     }
 
     #[test]
-    fn interpreters_at_work_are_counted_without_their_master() {
-        let used = |seconds: &[(u32, u64)]| Lanes {
-            used: seconds.iter().map(|(pid, s)| (*pid, Duration::from_secs(*s))).collect(),
-            free: false,
-        };
-        let (before, after) = (used(&[(1, 9), (2, 100)]), used(&[(1, 9), (2, 140), (3, 60)]));
-        assert_eq!(after.at_work_since(&before), Some(2));
-        assert_eq!(after.at_work_since(&after), None, "nothing was used");
+    fn interpreters_share_the_work_without_an_idle_head() {
+        let from = interpreters(&[(1, 9), (2, 100), (3, 7)]);
+        let to = interpreters(&[(1, 9), (2, 104), (3, 8)]);
+        assert_eq!(to.busiest_since(&from, TIME), Some(Duration::from_secs(4)));
+        assert_eq!(to.at_work_since(&from, TIME, 1), Some(2));
+        // One that had nothing to do this time may have the next.
+        assert_eq!(to.at_work_since(&from, TIME, 3), Some(3));
+        assert_eq!(to.at_work_since(&to, TIME, 1), None, "nothing was used");
+    }
+
+    #[test]
+    fn what_used_more_than_a_core_is_not_held_to_one() {
+        let (from, to) = (interpreters(&[(1, 0)]), interpreters(&[(1, 7)]));
+        assert_eq!(to.busiest_since(&from, TIME), None);
+        assert_eq!(to.at_work_since(&from, TIME, 1), None);
     }
 
     #[test]

@@ -13,8 +13,17 @@ pub struct TreeUse {
     pub members: BTreeSet<(u32, u64)>,
     /// Bytes of memory resident now, all processes together; what they share counts in each.
     pub resident_bytes: u64,
-    /// Threads of each living process.
-    pub(crate) threads: BTreeMap<u32, u64>,
+    /// Each living process's own.
+    pub(crate) own: BTreeMap<u32, OwnUse>,
+}
+
+/// What a process has used itself, without its children.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct OwnUse {
+    /// CPU time, that of threads which have ended included.
+    pub(crate) cpu: Duration,
+    /// Threads that it has now.
+    pub(crate) threads: u64,
 }
 
 /// Reads what a process and its descendants have used; `None` where there is no such process or no
@@ -38,7 +47,8 @@ pub fn process_tree(pid: u32) -> Option<TreeUse> {
         if let Some(stat) = stats.get(&parent) {
             ticks = ticks.saturating_add(stat.ticks);
             tree.members.insert((parent, stat.started));
-            tree.threads.insert(parent, stat.threads);
+            let own = OwnUse { cpu: self::ticks(stat.own_ticks), threads: stat.threads };
+            tree.own.insert(parent, own);
             let bytes = stat.pages.saturating_mul(rustix::param::page_size() as u64);
             tree.resident_bytes = tree.resident_bytes.saturating_add(bytes);
         }
@@ -69,6 +79,8 @@ struct Stat {
     parent: u32,
     /// User and system time, own and of children waited for, in clock ticks.
     ticks: u64,
+    /// The same without the children's.
+    own_ticks: u64,
     threads: u64,
     /// Ticks from boot to its start.
     started: u64,
@@ -87,12 +99,10 @@ impl Stat {
         // The next field, so many left out.
         let mut after = |left_out: usize| fields.nth(left_out)?.parse::<u64>().ok();
         let parent = u32::try_from(after(0)?).ok()?;
-        let mut ticks = after(9)?;
-        for _ in 0..3 {
-            ticks = ticks.saturating_add(after(0)?);
-        }
+        let own_ticks = after(9)?.saturating_add(after(0)?);
+        let ticks = own_ticks.saturating_add(after(0)?).saturating_add(after(0)?);
         let (threads, started, pages) = (after(2)?, after(1)?, after(1)?);
-        Some(Self { parent, ticks, threads, started, pages })
+        Some(Self { parent, ticks, own_ticks, threads, started, pages })
     }
 }
 
@@ -103,7 +113,8 @@ mod tests {
     #[test]
     fn a_stat_line_is_read_whatever_the_name() {
         let text = "42 (a) b (c)) S 7 42 42 0 -1 4194304 100 0 0 0 11 22 3 4 20 0 1 0 987 1000 50";
-        let expected = Stat { parent: 7, ticks: 40, threads: 1, started: 987, pages: 50 };
+        let expected =
+            Stat { parent: 7, ticks: 40, own_ticks: 33, threads: 1, started: 987, pages: 50 };
         assert_eq!(Stat::parse(text), Some(expected));
         for bad in ["", "42 (x) S", "42 (x) S a b c d e f g h i j k l m n o p q r s t"] {
             assert_eq!(Stat::parse(bad), None, "{bad}");

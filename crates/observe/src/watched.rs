@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pinchpoint_measure::ProcessFigures;
 
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, takes_turns};
 use crate::scheduling::{Scheduled, delay_since, threads_of};
 use crate::throttling::memory_pushes;
 use crate::{Throttling, TreeUse, memory_peak, process_tree, throttling};
@@ -25,6 +25,7 @@ pub struct Watched {
 /// What they have used so far.
 #[derive(Debug, Clone)]
 struct Reading {
+    at: Instant,
     tree: TreeUse,
     held: Option<Throttling>,
     pushes: Option<u64>,
@@ -90,16 +91,25 @@ impl Watched {
         self.name
     }
 
+    fn is_app(&self) -> bool {
+        self.name == "app"
+    }
+
     fn read(&self) -> Option<Reading> {
         let tree = process_tree(self.pid)?;
         let (mut threads, mut lanes) = (BTreeMap::new(), Lanes::default());
-        for (pid, count) in &tree.threads {
-            let own = threads_of(*pid, *count == 1);
-            lanes.add(*pid, &own);
+        for (pid, used) in &tree.own {
+            let own = threads_of(*pid, used.threads == 1);
+            if self.is_app() && takes_turns(*pid) {
+                lanes.add_interpreter(*pid, used.cpu);
+            } else if self.is_app() {
+                lanes.add_threads(&own);
+            }
             threads.extend(own);
         }
         let held = throttling(&self.groups);
-        Some(Reading { tree, held, pushes: memory_pushes(&self.groups), threads, lanes })
+        let pushes = memory_pushes(&self.groups);
+        Some(Reading { at: Instant::now(), tree, held, pushes, threads, lanes })
     }
 
     /// CPU used in between.
@@ -127,9 +137,10 @@ impl Watched {
         if !after.threads.is_empty() {
             figures.run_delay_s = Some(delay_since(&before.threads, &after.threads).as_secs_f64());
         }
-        let busiest = after.lanes.busiest_since(&before.lanes);
+        let time = after.at.saturating_duration_since(before.at);
+        let busiest = after.lanes.busiest_since(&before.lanes, time);
         figures.busiest_lane_s = busiest.map(|cpu| cpu.as_secs_f64());
-        figures.interpreters = after.lanes.at_work_since(&before.lanes);
+        figures.interpreters = after.lanes.at_work_since(&before.lanes, time, self.pid);
         if let (Some(before), Some(after)) = (&before.held, &after.held) {
             let held = after.since(before);
             figures.throttled_share = Some(held.share());
@@ -138,7 +149,7 @@ impl Watched {
         let pushes = after.pushes.zip(before.pushes);
         figures.memory_pushes = pushes.map(|(now, then)| now.saturating_sub(then));
         // Backends come and go with sessions; an application's processes stay.
-        if self.name == "app" {
+        if self.is_app() {
             figures.restarts = after.tree.members.difference(&before.tree.members).count() as u64;
         }
         figures

@@ -121,6 +121,8 @@ impl Sheet {
             if let Some(reason) = &trial.reason {
                 self.red("trouble", reason);
             }
+            self.thresholds(trial);
+            self.checks(trial);
         }
     }
 
@@ -278,9 +280,7 @@ impl Sheet {
             trial.client_cpu_share * 100.0
         );
         self.line("generator", &text);
-        for gate in trial.gates.iter().filter(|g| !g.passed) {
-            self.red("check failed", &format!("{}: {}", gate.name, gate.detail));
-        }
+        self.checks(trial);
     }
 
     fn pooler(&mut self, trial: &Trial) {
@@ -289,6 +289,14 @@ impl Sheet {
             self.line("pooler", &pooler_text(pooler));
         }
         pooler_unseen(seen).for_each(|text| self.line("not seen", &text));
+        let gaps = seen.missing.iter().filter(|gap| gap.signal == "application's CPU");
+        gaps.for_each(|gap| self.line("not seen", &format!("{}: {}", gap.signal, gap.reason)));
+    }
+
+    fn checks(&mut self, trial: &Trial) {
+        for gate in trial.gates.iter().filter(|g| !g.passed) {
+            self.red("check failed", &format!("{}: {}", gate.name, gate.detail));
+        }
     }
 
     fn thresholds(&mut self, trial: &Trial) {

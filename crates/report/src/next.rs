@@ -2,7 +2,7 @@
 //! was.
 
 use pinchpoint_measure::{
-    Pace, RunResult, SqlLever, SqlProtocol, Variant, factor_text, factor_u64, significant,
+    Pace, RunResult, SqlLever, SqlProtocol, Trial, Variant, factor_text, factor_u64, significant,
 };
 
 use crate::predictions;
@@ -46,9 +46,14 @@ pub(crate) fn suggestion(variant: &Variant) -> Option<SqlLever> {
     }
 }
 
-/// The same of requests: where nothing but their number holds throughput down, twice the users.
+/// The same of requests: where nothing but their number holds throughput down, twice the users, if the CPU
+/// of all that answers them is seen.
 pub(crate) fn users_suggestion(variant: &Variant) -> Option<u64> {
-    let closed = variant.trials.iter().all(|trial| trial.pace == Pace::Closed);
+    let seen = |trial: &Trial| {
+        let observed = trial.observation.as_ref();
+        observed.is_some_and(|o| ["app", "postgres"].iter().all(|name| o.process(name).is_some()))
+    };
+    let closed = variant.trials.iter().all(|trial| trial.pace == Pace::Closed && seen(trial));
     let users = variant.verdict.as_ref().is_some_and(|verdict| verdict.bottleneck == "users");
     let doubled = factor_u64(&variant.factors, "users")?.checked_mul(2)?;
     (closed && users && doubled <= MOST).then_some(doubled)

@@ -12,6 +12,7 @@ use crate::delays::{Delays, Slow};
 use crate::plant::{Plant, Planted, Scene, State};
 use crate::score::PAYS;
 use crate::server::{Server, ServerOptions};
+use crate::swap::Swap;
 
 /// How long each measurement takes.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +50,8 @@ struct Bed {
     server: Server,
     memory_bytes: Option<u64>,
     delays: Option<Delays>,
+    /// Goes after the server.
+    _swap: Option<Swap>,
 }
 
 /// Plants each of `what`, and removes it. One server serves them all, so that nothing else differs;
@@ -63,10 +66,20 @@ pub fn run(
     // An experiment brings its own.
     let scripted = states.iter().all(|(_, [planted, _])| planted.experiment.is_none());
     let bed = if scripted { Some(Bed::new(&(plant.scene)(), command)?) } else { None };
-    let measure = |state: &State| match (&bed, &state.experiment) {
+    let once = |state: &State| match (&bed, &state.experiment) {
         (Some(bed), None) => bed.measure(state, command, effort),
         (_, Some(experiment)) => case(command, experiment, effort),
         (None, None) => Err("a script without a server".to_owned()),
+    };
+    let measure = |state: &State| {
+        let mut seen = once(state)?;
+        for _ in 1..MOST_TRIES {
+            if !stolen(&seen.result) {
+                break;
+            }
+            seen = once(state)?;
+        }
+        Ok::<_, String>(seen)
     };
     let (decoys, plants): (Vec<_>, Vec<_>) =
         states.iter().partition(|(what, _)| *what == Planted::Decoy);
@@ -89,6 +102,17 @@ pub fn run(
         pairs.push(in_turns(*what, || measure(planted), || measure(removed))?);
     }
     Ok(pairs)
+}
+
+/// How often a load is measured at most while a virtual machine's host takes its CPU.
+const MOST_TRIES: u32 = 3;
+/// Share of the CPU from which that is so: what is left says nothing of the plant, nor does the verdict.
+const STOLEN: f64 = 0.1;
+
+fn stolen(result: &RunResult) -> bool {
+    let trials = result.variants.iter().flat_map(|variant| &variant.trials);
+    let mut hosts = trials.filter_map(|trial| trial.observation.as_ref()?.host);
+    hosts.any(|host| host.steal_share.is_some_and(|share| share >= STOLEN))
 }
 
 /// With it, without it, and with it again: that nothing is gained shows only where a machine that gets
@@ -138,6 +162,7 @@ impl Bed {
             cpus: Some(f64::INFINITY),
             memory_bytes: scene.memory_bytes,
         };
+        let swap = scene.swap_bytes.map(Swap::start).transpose()?;
         let server = Server::start(command.to_owned(), &options)?;
         let mut session = server.session()?;
         session.run("CREATE EXTENSION pg_stat_statements")?;
@@ -145,12 +170,13 @@ impl Bed {
             certificate(&server.postgres().data_dir())?;
             session.run("ALTER SYSTEM SET ssl = on")?;
             session.run("SELECT pg_reload_conf()")?;
+            server.wait_for_tls()?;
         }
         for sql in &scene.init {
             session.run(sql)?;
         }
         drop(session);
-        Ok(Self { server, memory_bytes: scene.memory_bytes, delays })
+        Ok(Self { server, memory_bytes: scene.memory_bytes, delays, _swap: swap })
     }
 
     fn measure(&self, state: &State, command: &Path, effort: Effort) -> Result<Seen, String> {

@@ -14,6 +14,7 @@ mod plant;
 mod score;
 mod server;
 mod standby;
+mod swap;
 mod table;
 
 pub use bench::{Effort, Pair, Seen, run};

@@ -18,7 +18,8 @@ gives at least 20 % more throughput: else it was no bottleneck on this machine, 
 against. Each has a *decoy*, which shows what the bottleneck shows and is none: it is measured with it, without it and with
 it again, and once more each way where its removal seems to pay; it counts when the medians differ by less than that. A *forbidden* verdict names with a confidence of 0.5 or more what is not there: the decoy's bottleneck, or a
 neighbour that the plant could be mistaken for. Made by `make plants`; how each is planted stands in
-`tests/plants/src/table/`.
+`tests/plants/src/table/`. A measurement in which a virtual machine's host takes a tenth of the CPU or more is made again, up to
+three times.
 ";
 
 /// The page for people. `machine` is one line about where it ran.

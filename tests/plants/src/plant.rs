@@ -120,6 +120,8 @@ pub struct Scene {
     pub settings: Vec<(&'static str, &'static str)>,
     /// Whether system calls will be slowed down.
     pub delays: bool,
+    /// Bytes that the machine may swap out meanwhile, into compressed memory.
+    pub swap_bytes: Option<u64>,
     /// Whether it offers TLS; whoever connects then takes it.
     pub tls: bool,
     /// What is run on it first.

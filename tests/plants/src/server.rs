@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pinchpoint_sql::{Connection, Dsn, TlsSetup};
 use pinchpoint_stack::{
@@ -59,6 +60,18 @@ impl Server {
     /// The process itself, with its limits.
     pub const fn postgres(&self) -> &Postgres {
         &self.postgres
+    }
+
+    /// Waits until new sessions are encrypted: the server reads its settings when it gets to it.
+    pub(crate) fn wait_for_tls(&self) -> Result<(), String> {
+        let encrypted = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+        for _ in 0..100 {
+            if self.session()?.run(encrypted)?.concat().contains(&Some("t".to_owned())) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Err("the server does not encrypt its sessions; its log says why".to_owned())
     }
 
     /// Opens a session.

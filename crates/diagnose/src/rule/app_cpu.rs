@@ -15,8 +15,8 @@ pub(crate) const RULE: Rule = Rule {
         signature: "The application uses at least 85 % of the CPU that it may use, or one of its \
                     threads or interpreters 85 % of a core, or it is held back in at least half of \
                     the scheduler's periods.",
-        evidence: "CPU time of its process tree and of its busiest thread (in Python and Ruby \
-                   process, whose threads take turns); throttling of its control group. \
+        evidence: "CPU time of its process tree and of its busiest thread (of Python, Ruby and \
+                   Node: process, whose threads take turns); throttling of its control group. \
                    `pinchpoint http` finds the processes by the socket that they listen at.",
         counter_evidence: "PostgreSQL is at its own limit as well.",
         advice: &[

@@ -31,7 +31,8 @@ pub(crate) const RULE: Rule = Rule {
             "a memory limit that leaves room for the page cache beside shared_buffers",
             "more memory",
         ],
-        plant: "A memory limit of less than half of the table, which is read through the page cache.",
+        plant: "A memory limit of less than half of the table, which is read through the page cache; \
+                sorts in memory beyond a limit, with a swap device in compressed memory.",
     },
 };
 
@@ -97,7 +98,9 @@ fn pressed(reading: &Reading, in_use: Option<&str>) -> Option<Finding> {
         // Taking pages away and reading them again is CPU as well.
         (read, reading.gain(read * reading.service_ms, read))
     } else {
-        (pressed, reading.gain_without(pressed))
+        // So is swapping.
+        let cpu_saved = if swapped >= SWAPPED_PER_S { pressed } else { 0.0 };
+        (pressed, reading.gain(pressed * reading.service_ms, cpu_saved))
     };
     let found = Candidate { share, gain, evidence, against, ..Candidate::default() };
     Some(Finding::suspect(text, found))

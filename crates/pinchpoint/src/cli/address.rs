@@ -32,7 +32,7 @@ pub(crate) struct AddressArgs {
     #[arg(long, short = 'p', value_name = "PORT", conflicts_with = "pg_bin")]
     port: Option<u16>,
 
-    /// Who connects [default: PGUSER, or who you are]
+    /// Who connects [default: PGUSER, USER, or postgres]
     #[arg(long, short = 'U', value_name = "ROLE", conflicts_with = "pg_bin")]
     username: Option<String>,
 
@@ -63,13 +63,17 @@ impl AddressArgs {
         let letters = self.host.is_some() || self.port.is_some() || self.username.is_some();
         // libpq takes a URL, or pairs, for the name of a database as well.
         match database.filter(|name| name.contains("://") || name.contains('=')) {
-            Some(url) if letters => {
-                return Err(Failure::input(format!("-h, -p and -U stand beside {url:?}"))
+            Some(_) if letters => {
+                return Err(Failure::input("-h, -p or -U stands beside a URL")
                     .hint("say the host, the port and the role in it, or leave it out"));
             }
             Some(url) => return Ok(Some(url.clone())),
             None if !letters && database.is_none() => return Ok(None),
             None => (),
+        }
+        if let Some(script) = self.database.as_ref().filter(|name| Path::new(name).is_file()) {
+            return Err(Failure::input(format!("{script} is a file, and stands for a database"))
+                .hint(format!("give a script with -f {script}, and a database with -d")));
         }
         let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
         let port = match (self.port, variable("PGPORT")) {
@@ -89,7 +93,15 @@ impl AddressArgs {
         let user = user.or_else(|| variable("USER"));
         let database = database.cloned().or_else(|| variable("PGDATABASE"));
         let mut text = format!("port={port}");
-        for (key, value) in [("host", host), ("user", user), ("dbname", database)] {
+        let mode = variable("PGSSLMODE");
+        let root = variable("PGSSLROOTCERT");
+        for (key, value) in [
+            ("host", host),
+            ("user", user),
+            ("dbname", database),
+            ("sslmode", mode),
+            ("sslrootcert", root),
+        ] {
             if let Some(value) = value {
                 let quoted = value.replace('\\', r"\\").replace('\'', r"\'");
                 let _ = write!(text, " {key}='{quoted}'");
@@ -139,6 +151,8 @@ mod tests {
         let set = [("PGHOST", "db"), ("PGPORT", "6432"), ("PGUSER", "you"), ("USER", "me")];
         let found = dsn(&shop, &set).expect("an address");
         assert_eq!(found, "port=6432 host='db' user='you' dbname='shop'");
+        let checked = dsn(&shop, &[("PGHOST", "db"), ("PGSSLMODE", "verify-full")]);
+        assert!(checked.expect("an address").ends_with("sslmode='verify-full'"));
         // No socket of this port: the host is DSN's own default.
         assert_eq!(dsn(&shop, &[("PGPORT", "7")]).as_deref(), Some("port=7 dbname='shop'"));
         assert!(shop.dsn_with(|_| Some("x".to_owned()), |_| false).is_err(), "PGPORT=x");

@@ -2,13 +2,13 @@ use std::fs;
 use std::time::Duration;
 
 use pinchpoint_lab::{HttpJob, Observe, run_http};
-use pinchpoint_measure::{ExitCode, RunStatus, Threshold, VariantStatus};
+use pinchpoint_measure::{ExitCode, Threshold};
 use pinchpoint_plan::{CheckPlan, HttpPlan, LoadPlan, Pace, RequestPlan, WarmUp, WarmUpChoice};
 use pinchpoint_stack::Cancel;
 
 use crate::cli::{Arrivals, HttpArgs};
-use crate::commands::run::{listen, missed, sink};
-use crate::commands::sql::show;
+use crate::commands::run::{listen, sink};
+use crate::commands::sql::{conclude, show};
 use crate::commands::{ledger, report};
 use crate::failure::Failure;
 use crate::terminal;
@@ -39,19 +39,7 @@ pub(crate) fn run(args: &HttpArgs) -> Result<ExitCode, Failure> {
             terminal::print(&format!("\nresult  {}\n", finished.directory.display()))?;
         }
     }
-    if finished.result.status == RunStatus::Interrupted {
-        return Ok(ExitCode::Interrupted);
-    }
-    if let Some(error) = finished.error {
-        return Err(error.into());
-    }
-    let variant = finished.result.variants.first();
-    if let Some(reason) =
-        variant.filter(|v| v.status == VariantStatus::Failed).and_then(|v| v.reason.clone())
-    {
-        return Err(Failure::run(reason));
-    }
-    Ok(if missed(&finished.result) { ExitCode::ThresholdMissed } else { ExitCode::Ok })
+    conclude(finished)
 }
 
 fn job(args: &HttpArgs) -> Result<HttpJob, Failure> {
@@ -67,8 +55,9 @@ fn job(args: &HttpArgs) -> Result<HttpJob, Failure> {
         pgbouncer: args.observe.pooler.observe_pgbouncer.clone(),
     };
     observe.check().map_err(Failure::input)?;
-    let users = args.next.iter().chain([&args.users]).all(|n| (1..=MOST_USERS).contains(n));
-    bounds("--users", users, "1 to 200000")?;
+    bounds("--users", (1..=MOST_USERS).contains(&args.users), "1 to 200000")?;
+    let next = args.next.iter().all(|users| (1..=MOST_USERS).contains(users));
+    bounds("--next users", next, "1 to 200000")?;
     bounds("--duration", args.duration >= Duration::from_millis(100), "at least 100 ms")?;
     bounds("--trials", (1..=1000).contains(&args.trials), "1 to 1000")?;
     bounds("--timeout", !args.request.timeout.is_zero(), "more than 0")?;

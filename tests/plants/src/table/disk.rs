@@ -111,6 +111,42 @@ pub(super) const CHECKPOINTS: Plant = Plant {
     }),
 };
 
+/// A sort in memory of so many rows of 32 characters.
+const SORT: &str = "SELECT count(*) FROM (SELECT md5(i::text) AS m FROM generate_series(1, 60000) i \
+                    ORDER BY m OFFSET 0) s;\n";
+const SORT_LITTLE: &str = "SELECT count(*) FROM (SELECT md5(i::text) AS m FROM generate_series(1, \
+                           3000) i ORDER BY m OFFSET 0) s;\n";
+
+pub(super) const SWAP: Plant = Plant {
+    name: "swap",
+    how: "a memory limit of 80, 64 or 48 MB for the server, of whose 8 clients each sorts about 10 MB in \
+          memory, and a swap device in compressed memory (zram)",
+    wanted: &["memory"],
+    second: None,
+    forbidden: &["data-io", "wal-flush", "temp-files"],
+    kind: Kind::Bottleneck,
+    scene: || Scene {
+        settings: vec![("shared_buffers", "8MB"), ("work_mem", "64MB")],
+        memory_bytes: Some(1 << 30),
+        swap_bytes: Some(1 << 30),
+        ..Scene::default()
+    },
+    planted: |strength: Strength| State {
+        memory_bytes: Some(strength.of([80, 64, 48]) << 20),
+        ..load_with(8, SORT, &["-M", "prepared"])
+    },
+    removed: |_| load_with(8, SORT, &["-M", "prepared"]),
+    decoy: Some(Decoy {
+        how: "a limit of 64 MB and the same device beside sorts of half a megabyte",
+        forbidden: &["data-io", "temp-files"],
+        planted: || State {
+            memory_bytes: Some(64 << 20),
+            ..load_with(8, SORT_LITTLE, &["-M", "prepared"])
+        },
+        removed: || load_with(8, SORT_LITTLE, &["-M", "prepared"]),
+    }),
+};
+
 const READ_LARGE: &str =
     "\\set id random(1, 160000)\nSELECT length(x) FROM large WHERE id = :id;\n";
 const READ_LITTLE: &str = "\\set id random(1, 8000)\nSELECT length(x) FROM large WHERE id = :id;\n";
