@@ -236,6 +236,19 @@ fn memory() -> Vec<Case> {
     ]
 }
 
+/// An application without a limit, nearly all of whose work one thread does.
+fn of_one_thread() -> Plant {
+    let mut threaded = Plant::application();
+    threaded.change = |_, _, stack| {
+        stack.processes.push(ProcessFigures {
+            cpus: None,
+            busiest_lane_s: Some(0.97 * SECONDS),
+            ..process("app", 1.0, 1.1, 0.0)
+        });
+    };
+    threaded
+}
+
 fn applications() -> Vec<Case> {
     let app = Plant::application;
     let mut failing = app();
@@ -257,14 +270,6 @@ fn applications() -> Vec<Case> {
     pooler.change = |_, _, stack| stack.processes.push(process("pgbouncer", 0.1, 0.099, 0.9));
     let mut code = app();
     code.change = |_, _, stack| stack.processes.push(process("app", 1.0, 0.97, 0.9));
-    let mut threaded = app();
-    threaded.change = |_, _, stack| {
-        stack.processes.push(ProcessFigures {
-            cpus: None,
-            busiest_lane_s: Some(0.97 * SECONDS),
-            ..process("app", 1.0, 1.1, 0.0)
-        });
-    };
     let mut opened = app();
     opened.change = |trial, _, stack| {
         stack.processes.push(process("postgres", 0.5, 0.49, 1.0));
@@ -302,7 +307,7 @@ fn applications() -> Vec<Case> {
         ("pooler's slots", slots, "pooler-slots"),
         ("pooler's CPU", pooler, "pooler-cpu"),
         ("application", code, "app-cpu"),
-        ("an application's one thread", threaded, "app-cpu"),
+        ("an application's one thread", of_one_thread(), "app-cpu"),
         ("sessions for requests", opened, "connection-setup"),
         ("limited server", limited, "cpu-throttling"),
         ("cache", misses, "cache-misses"),

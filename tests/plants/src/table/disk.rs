@@ -119,7 +119,7 @@ const SORT_LITTLE: &str = "SELECT count(*) FROM (SELECT md5(i::text) AS m FROM g
 
 pub(super) const SWAP: Plant = Plant {
     name: "swap",
-    how: "a memory limit of 80, 64 or 48 MB for the server, of whose 8 clients each sorts about 10 MB in \
+    how: "a memory limit of 72, 64 or 60 MB for the server, of whose 8 clients each sorts about 10 MB in \
           memory, and a swap device in compressed memory (zram)",
     wanted: &["memory"],
     second: None,
@@ -132,7 +132,7 @@ pub(super) const SWAP: Plant = Plant {
         ..Scene::default()
     },
     planted: |strength: Strength| State {
-        memory_bytes: Some(strength.of([80, 64, 48]) << 20),
+        memory_bytes: Some(strength.of([72, 64, 60]) << 20),
         ..load_with(8, SORT, &["-M", "prepared"])
     },
     removed: |_| load_with(8, SORT, &["-M", "prepared"]),
