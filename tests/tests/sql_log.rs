@@ -282,9 +282,7 @@ fn a_missed_threshold_has_its_exit_code() {
 #[test]
 fn options_of_pgbench_that_are_not_taken_are_refused_by_name() {
     for (arguments, word) in [
-        (&["-p", "5432"][..], "--dsn"),
-        (&["shop"], "--dsn"),
-        (&["-d"], "events.jsonl"),
+        (&["--debug"][..], "events.jsonl"),
         (&["--aggregate-interval=1"], "--log"),
         (&["-l", "--aggregate-interval=0"], "--aggregate-interval"),
         (&["-l", "--aggregate-interval=3", "-T", "10"], "no multiple"),
