@@ -125,7 +125,7 @@ whether they came is judged at the end of the run, and kept in the ledger. Where
 | lever | from | how |
 |---|---|---|
 | `pool`, `concurrency`, `batch`, `unnest`, `copy`, `synchronous_commit` of a ladder | the rung before | its measured demands; where a statement, its rows or its users change, the rung's own statement is tried before, on kept connections, with fewer users and rows |
-| `concurrency` of a matrix | the same stack with other users | its measured demands |
+| `concurrency` of a matrix, and of `pinchpoint http --next` | the same stack with other users | its measured demands |
 | `concurrency`, `pool` of `pinchpoint sql --next` | the load as given | its measured demands, and how many waited for locks |
 | `synchronous_commit`, `protocol`, `connect` of `pinchpoint sql --next`, and `pool` from `-C` | the load as given | the changed load is tried for a second (a slow one for up to three) by a third of the clients; of one client that waits for flushes, what is left of its time without them |
 | `cache`, `index`, `join`, `pooler`, `pool`, `client`, `cpu`, or the name of the one environment variable that differs | the first case with as many users that differs in this one thing | the changed stack is tried for a second (a slow one for up to three) by a third of the users, 4 at most |
@@ -140,6 +140,9 @@ With all users an operation takes 0.8 to 1.3 times as much CPU: wake-ups are sha
   min(1 ÷ Dmax, N ÷ (D + Z + (N − 1)·Davg ÷ (1 + Z ÷ D))) (balanced job bounds; Zahorjan, Sevcik, Eager & Galler
   1982). A process with a limit of less than one CPU takes longer by that factor. The machine's cores bound all
   processes and the load together: that demand takes the place of Dmax where it is larger.
+- **Users.** With more of them an operation takes 0.92 to 1.3 times as much CPU, with fewer 0.8 to 1.1 times; from
+  0.5 times on where less than half of each process's CPU and of the machine's was in use, or there were no more
+  users than cores: each found the others asleep.
 - **Cache.** The hits that were seen are the least. CPU that an operation took more before, for each hit
   that there were fewer, is what a miss costs; without the misses that were left, but with 30 % of each demand
   at least, is the most.

@@ -1,10 +1,12 @@
-use super::model::Range;
+use super::model::{MOSTLY_IDLE, Range};
 use crate::bounds::{Bounds, Demands};
 use crate::reading::{Reading, positive};
 
 /// CPU of an operation when more users are there, against before: caches and wake-ups are shared,
 /// or they contend.
 pub(super) const MORE: [f64; 2] = [0.92, 1.3];
+/// The same from a machine that was mostly idle: whoever waited was asleep, and was woken each time.
+const FROM_IDLE: [f64; 2] = [0.5, 1.3];
 /// The same for fewer users.
 pub(super) const FEWER: [f64; 2] = [0.8, 1.1];
 /// Names of the processes, whether one thread does all of its work, and what a verdict calls it when
@@ -139,8 +141,23 @@ impl Service {
     /// The range for other users.
     pub(super) fn with_users(&self, users: f64) -> Option<Range> {
         let users = positive(users)?;
-        let [least, most] = if users > self.users { MORE } else { FEWER };
+        let [least, most] = match users > self.users {
+            true if self.is_idle() => FROM_IDLE,
+            true => MORE,
+            false => FEWER,
+        };
         self.range(&self.times(least), &self.times(most), users, users)
+    }
+
+    /// Whether every process and the machine were mostly idle at what was measured, or nobody had to share
+    /// a core: then each operation found others asleep.
+    fn is_idle(&self) -> bool {
+        if self.shared.is_some_and(|shared| self.users <= shared.cores) {
+            return true;
+        }
+        let used = |s: &Station| self.per_s * s.cpu_ms / 1000.0 / s.cpus;
+        let machine = self.shared.map(|shared| self.machine_use(self.per_s, shared));
+        self.stations.iter().map(used).chain(machine).all(|used| used < MOSTLY_IDLE)
     }
 
     /// What is expected to limit at this throughput, as a verdict would name it: what is nearest to
