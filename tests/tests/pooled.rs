@@ -175,8 +175,8 @@ fn a_pooler_without_cpu_is_named() {
     let run = pinchpoint(
         &[
             &[
-                "sql", "--json", "--dsn", &way, "-f", &script, "-c", "8", "-T", "1", "--warmup",
-                "200ms",
+                "sql", "--json", "--dsn", &way, "-f", &script, "-c", "8", "-T", "3", "--warmup",
+                "500ms",
             ][..],
             &["--observe-dsn", &direct, "--observe-pgbouncer", &console],
         ]
