@@ -4,6 +4,10 @@ use pinchpoint_measure::{Event, RunResult, Sink};
 
 use crate::directory::ResultDirectory;
 use crate::error::LabError;
+use crate::ledger::Ledger;
+use crate::remembered;
+use crate::run::Finished;
+use crate::sql_run::finish;
 
 /// Where what happens is told and kept.
 pub(crate) struct Desk<'a> {
@@ -32,6 +36,32 @@ impl Desk<'_> {
 
     pub(crate) fn write(&self, result: &RunResult) -> Result<(), LabError> {
         self.directory.as_ref().map_or(Ok(()), |directory| directory.write_result(result))
+    }
+
+    /// Tells a warning, and keeps it in the result.
+    pub(crate) fn warn(&mut self, result: &mut RunResult, text: String) {
+        self.tell(&Event::Warning { text: text.clone() });
+        result.warnings.push(text);
+    }
+
+    /// Ends a run: predictions are judged and remembered, the result is written.
+    pub(crate) fn end(
+        mut self,
+        mut result: RunResult,
+        ledger: Option<&Ledger>,
+        error: Option<LabError>,
+    ) -> Result<Finished, LabError> {
+        finish(&mut result, error.as_ref());
+        for event in remembered::judge(&mut result) {
+            self.tell(&event);
+        }
+        if let Some(text) = ledger.and_then(|ledger| remembered::remember(&result, ledger)) {
+            self.warn(&mut result, text);
+        }
+        self.write(&result)?;
+        self.tell(&Event::RunEnded { status: result.status });
+        let directory = self.directory.map(|d| d.path().to_owned()).unwrap_or_default();
+        Ok(Finished { result, directory, error })
     }
 
     pub(crate) fn shown(&self) -> String {

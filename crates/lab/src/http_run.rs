@@ -24,7 +24,6 @@ use crate::measuring::{Measured, Measuring, Sight};
 use crate::observe_job::{Aside, Observe};
 use crate::run::Finished;
 use crate::rung_load::{cancelled, schedule_of, settle_grace, warm_up_of};
-use crate::sql_run::finish;
 use crate::{environment, forecast, http_forecast, http_spec, observing, remembered, summary};
 
 /// Load on one server that somebody else runs.
@@ -104,7 +103,7 @@ pub fn run_http(job: &HttpJob, sink: &mut dyn Sink, cancel: &Cancel) -> Result<F
     steal.sample();
     let error = runtime.block_on(run.go()).err();
     run.result.environment.steal_share = steal.sample().map(|cpu| cpu.steal_share);
-    run.finish(error)
+    run.desk.end(run.result, job.ledger.as_ref(), error)
 }
 
 /// What is observed behind a server that somebody else runs.
@@ -358,22 +357,6 @@ impl HttpRun<'_> {
     }
 
     fn warn(&mut self, text: String) {
-        self.desk.tell(&Event::Warning { text: text.clone() });
-        self.result.warnings.push(text);
-    }
-
-    fn finish(mut self, error: Option<LabError>) -> Result<Finished, LabError> {
-        finish(&mut self.result, error.as_ref());
-        for event in remembered::judge(&mut self.result) {
-            self.desk.tell(&event);
-        }
-        let ledger = self.job.ledger.as_ref();
-        if let Some(text) = ledger.and_then(|l| remembered::remember(&self.result, l)) {
-            self.warn(text);
-        }
-        self.desk.write(&self.result)?;
-        self.desk.tell(&Event::RunEnded { status: self.result.status });
-        let directory = self.desk.directory.map(|d| d.path().to_owned()).unwrap_or_default();
-        Ok(Finished { directory, result: self.result, error })
+        self.desk.warn(&mut self.result, text);
     }
 }

@@ -153,8 +153,7 @@ impl<'a> SqlRun<'a> {
     }
 
     fn warn(&mut self, text: String) {
-        self.desk.tell(&Event::Warning { text: text.clone() });
-        self.result.warnings.push(text);
+        self.desk.warn(&mut self.result, text);
     }
 
     async fn go(&mut self) -> Result<(), LabError> {
@@ -181,8 +180,7 @@ impl<'a> SqlRun<'a> {
     async fn look_aside(&mut self, server: &mut Server) -> Result<(), LabError> {
         let aside = self.job.observe.read(Some(&server.dsn().database))?;
         if let Some(text) = aside.try_out().await? {
-            self.desk.tell(&Event::Warning { text: text.clone() });
-            self.result.warnings.push(text);
+            self.warn(text);
         }
         server.look_aside(aside);
         Ok(())
@@ -327,18 +325,7 @@ impl<'a> SqlRun<'a> {
         if let Some(log) = self.log.take() {
             log.discard();
         }
-        finish(&mut self.result, error.as_ref());
-        for event in remembered::judge(&mut self.result) {
-            self.desk.tell(&event);
-        }
-        let ledger = self.job.ledger.as_ref();
-        if let Some(text) = ledger.and_then(|l| remembered::remember(&self.result, l)) {
-            self.warn(text);
-        }
-        self.desk.write(&self.result)?;
-        self.desk.tell(&Event::RunEnded { status: self.result.status });
-        let directory = self.desk.directory.map(|d| d.path().to_owned()).unwrap_or_default();
-        Ok(Finished { directory, result: self.result, error })
+        self.desk.end(self.result, self.job.ledger.as_ref(), error)
     }
 }
 
